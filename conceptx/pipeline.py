@@ -7,7 +7,7 @@ where it was. How a stage does its work is in its room; how it meets the run fol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,12 +45,19 @@ if TYPE_CHECKING:
 Stage = Callable[[Run, Given, Progress], bool]
 
 
-def run_stages(run: Run, *, upto: str = "report", given: Given | None = None, progress: Progress = silent) -> list[str]:
-    """Bring a run up to date as far as stage `upto`; return the names of the stages that had work to do."""
+def run_stages(
+    run: Run,
+    *,
+    upto: str = "report",
+    only: Collection[str] | None = None,
+    given: Given | None = None,
+    progress: Progress = silent,
+) -> list[str]:
+    """Bring a run up to date as far as stage `upto` (of these, `only` the named); return those that had work to do."""
     given = given or Given()
     done = []
     for name, stage in STAGES.items():
-        if stage(run, given, progress):
+        if (only is None or name in only) and stage(run, given, progress):
             done.append(name)
         if name == upto:
             break

@@ -290,7 +290,10 @@ class Run:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Return the content of a JSON artefact."""
-        value: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
+        try:
+            value: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(str(self.path / name), f"cannot be read ({error})", "run the stage again") from error
         return value
 
     def record_inputs(self, inputs: Mapping[str, str | None]) -> None:
@@ -301,6 +304,7 @@ class Run:
         self.manifest["version"] = MANIFEST_VERSION
         self.manifest["conceptx"] = __version__
         self.manifest["python"] = platform.python_version()
+        self.manifest["request"] = digest_file(self.path / "run.toml")
         self.manifest["packages"] = {name: v for name in _RECORDED_PACKAGES if (v := _version(name)) is not None}
         write_json(self.path / "manifest.json", self.manifest)
 

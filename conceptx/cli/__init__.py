@@ -12,6 +12,7 @@ import sys
 import click
 
 from conceptx import __version__
+from conceptx.cli.audit import audit, diff
 from conceptx.cli.ontology import ontology
 from conceptx.cli.runs import annotate, demo, explain, extract, induce, report, verify
 from conceptx.errors import ConceptxError
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for _command in (demo, explain, extract, annotate, induce, verify, report, ontology):
+for _command in (demo, explain, extract, annotate, induce, verify, report, audit, diff, ontology):
     cli.add_command(_command)
 
 
