@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 Stage = Callable[[Run, Given, Progress], bool]
 
+INPUTS = ("images", "ontology", "weights")
+"""What a run was made from, as far as the manifest has digests of it."""
+
 
 def run_stages(
     run: Run,
@@ -224,6 +227,7 @@ def report(run: Run, given: Given, progress: Progress) -> bool:
             skipped=layers[0].skipped,
             truth=run.read_json("planted.json") if run.has("truth") else {},
             frontier=run.read_json("induction.json")["frontier"],
+            digests={name: run.manifest["inputs"][name] for name in INPUTS if run.manifest["inputs"].get(name)},
             warnings=run.warnings,
             image_set=None if image_set.root is None and given.images is None else image_set,
         )

@@ -30,7 +30,8 @@ class ReportInput:
     `verification` is `Summary.to_dict()` of the verification. `skipped` lists (image, reason), `warnings` are whole
     sentences. Without an `image_set` that can load pictures, images are named and not shown. `truth` is
     `planted.in_numbers`, where units whose explanation is known were verified as well. `frontier` has, by layer and
-    unit, the best expression of each length as (length, score, expression).
+    unit, the best expression of each length as (length, score, expression). `digests` has the sha256 of what the run
+    was made from, by name (images, ontology, weights).
     """
 
     request: Mapping[str, object]
@@ -50,6 +51,7 @@ class ReportInput:
     image_set: ImageSet | None = None
     truth: Mapping[str, Any] = field(default_factory=dict)
     frontier: Mapping[str, Mapping[str, Sequence[tuple[int, float, str]]]] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,251 @@
+"""The report as RDF: every hypothesis an OWL class, every figure a fact, and where each came from.
+
+`to_turtle` writes one self-contained document: the classes that the expressions name with all above them, the roles,
+one OWL class for each hypothesis (``owl:equivalentClass`` its expression), one `cx:Result` for each split that it was
+measured on, the label mapping in SKOS and SSSOM terms, and PROV-O for what was made from what. The terms `cx:` are
+those of ``ontologies/conceptx.ttl``; they are annotations, so that no reasoner draws conclusions from statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conceptx import __version__
+from conceptx.annotation.iris import BASE, escape, iri
+from conceptx.errors import InputError
+from conceptx.expressions import Count, Expression, Only, Some, Value, names, parse, walk
+from conceptx.report import turtle
+from conceptx.report.records import Estimate, Evidence, Hypothesis, ReportInput, Statistics, UnitEvidence
+
+if TYPE_CHECKING:
+    from conceptx.ontology.hierarchy import Hierarchy
+
+VOCABULARY = f"{BASE}vocabulary#"
+
+_PREFIXES = {
+    "cx": VOCABULARY,
+    "owl": "http://www.w3.org/2002/07/owl#",
+    "prov": "http://www.w3.org/ns/prov#",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "semapv": "https://w3id.org/semapv/vocab/",
+    "skos": "http://www.w3.org/2004/02/skos/core#",
+    "sssom": "https://w3id.org/sssom/",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+}
+_ESTIMATES = {"tla": "tla", "non_tla": "nonTla", "auroc": "auroc", "auprc": "auprc", "correlation": "correlation"}
+_NUMBERS = {
+    "n_target": "targets",
+    "n_other": "others",
+    "u": "u",
+    "z": "z",
+    "p": "p",
+    "z_uncorrected": "zUncorrected",
+    "p_one_tailed": "pOneTailed",
+    "q": "q",
+}
+_SCORES = {"balanced_accuracy": "balancedAccuracy"}
+_MAPPING_PREDICATES = ("skos:exactMatch", "skos:closeMatch", "skos:broadMatch")
+
+
+def to_turtle(evidence: Evidence, inputs: ReportInput) -> str:
+    """Return the whole report as Turtle."""
+    hierarchy = inputs.scenes.hierarchy
+    raw = _raw_expressions(inputs)
+    parts = [
+        *(f"@prefix {name}: <{where}> .\n" for name, where in _PREFIXES.items()),
+        "\n",
+        *_document(evidence, inputs.digests),
+        *_schema(raw.values(), hierarchy),
+        *(line for unit in evidence.units for line in _unit(unit, raw, hierarchy)),
+        *_mapping(inputs, hierarchy),
+    ]
+    return "".join(parts)
+
+
+def _node(kind: str, *words: str) -> str:
+    return turtle.iri(f"{BASE}{kind}:" + ":".join(map(escape, words)))
+
+
+_REPORT, _INDUCTION, _VERIFICATION = _node("report"), _node("activity", "induction"), _node("activity", "verification")
+_PROGRAM = _node("program", "conceptx")
+
+
+def _document(evidence: Evidence, digests: Mapping[str, str]) -> Iterator[str]:
+    used = [_node("input", name) for name in sorted(digests)]
+    yield turtle.statement(
+        _REPORT,
+        ("a", "owl:Ontology , prov:Entity , cx:Report"),
+        ("rdfs:label", turtle.literal(f"conceptx report on {evidence.data.name}")),
+        ("cx:images", turtle.literal(evidence.data.images)),
+        ("cx:hypothesesTried", _number(evidence.hypotheses_tried)),
+        *(("cx:protocol", turtle.literal(sentence)) for sentence in evidence.protocol),
+        ("prov:wasGeneratedBy", f"{_INDUCTION} , {_VERIFICATION}"),
+    )
+    yield turtle.statement(
+        _PROGRAM, ("a", "prov:SoftwareAgent"), ("rdfs:label", turtle.literal(f"conceptx {__version__}"))
+    )
+    for node, name in ((_INDUCTION, "induction"), (_VERIFICATION, "verification")):
+        yield turtle.statement(
+            node,
+            ("a", "prov:Activity"),
+            ("rdfs:label", turtle.literal(name)),
+            *(("prov:used", one) for one in used),
+            ("prov:wasAssociatedWith", _PROGRAM),
+        )
+    for one, name in zip(used, sorted(digests), strict=True):
+        facts = (("rdfs:label", turtle.literal(name)), ("cx:sha256", turtle.literal(digests[name])))
+        yield turtle.statement(one, ("a", "prov:Entity"), *facts)
+    for layer in evidence.layers:
+        floor = layer.floor
+        yield turtle.statement(
+            _node("layer", layer.layer),
+            ("a", "cx:Layer"),
+            ("rdfs:label", turtle.literal(layer.layer)),
+            ("cx:units", turtle.literal(layer.units)),
+            ("cx:noiseFloor", _number(floor.correlation)),
+            ("cx:noiseFloorInSearch", _number(floor.search)),
+            ("cx:controlUnits", turtle.literal(floor.n)),
+        )
+
+
+def _schema(expressions: Iterable[Expression], hierarchy: Hierarchy) -> Iterator[str]:
+    """Declare the classes that the expressions name, all above them, and the roles."""
+    named: dict[str, None] = {}
+    roles: dict[str, str] = {}
+    for one in expressions:
+        named |= dict.fromkeys(names(one))
+        for part in walk(one):
+            if isinstance(part, Some | Only | Count):
+                roles[part.role.name] = "owl:ObjectProperty"
+            elif isinstance(part, Value):
+                roles[part.name] = "owl:DatatypeProperty"
+    for role, kind in sorted(roles.items()):
+        yield turtle.statement(turtle.iri(iri("role", role)), ("a", kind), ("rdfs:label", turtle.literal(role)))
+    known = [i for name in named if (i := hierarchy.get(name)) is not None]
+    module = hierarchy.ancestors(np.array(sorted(known), dtype=np.int32)).tolist() if known else []
+    for i in module:
+        yield turtle.statement(
+            turtle.iri(hierarchy.iri(i)),
+            ("a", "owl:Class"),
+            ("rdfs:label", turtle.literal(hierarchy.label(i))),
+            *(("rdfs:subClassOf", turtle.iri(hierarchy.iri(parent))) for parent in hierarchy.parents(i).tolist()),
+        )
+
+
+def _unit(unit: UnitEvidence, raw: Mapping[str, Expression], hierarchy: Hierarchy) -> Iterator[str]:
+    node = _node("unit", unit.layer, unit.unit)
+    judged = next((k for k, h in enumerate(unit.hypotheses, start=1) if h.expression == unit.expression), None)
+    yield turtle.statement(
+        node,
+        ("a", "cx:Unit"),
+        ("rdfs:label", turtle.literal(f"{unit.layer} {unit.unit}")),
+        ("cx:ofLayer", _node("layer", unit.layer)),
+        ("cx:verdict", f"cx:{unit.verdict}"),
+        ("cx:judgedBy", None if judged is None else _node("hypothesis", unit.layer, unit.unit, str(judged))),
+        ("cx:note", turtle.literal(unit.note) if unit.note else None),
+    )
+    for k, hypothesis in enumerate(unit.hypotheses, start=1):
+        words = (unit.layer, unit.unit, str(k))
+        yield from _hypothesis(hypothesis, words, node, raw.get(hypothesis.expression), hierarchy)
+        for result in hypothesis.statistics:
+            yield _result(result, words)
+
+
+def _hypothesis(
+    found: Hypothesis, words: Sequence[str], unit: str, meaning: Expression | None, hierarchy: Hierarchy
+) -> Iterator[str]:
+    described = _node("description", *words)
+    yield turtle.statement(
+        _node("hypothesis", *words),
+        ("a", "cx:Hypothesis , prov:Entity"),
+        ("cx:ofUnit", unit),
+        ("cx:describedBy", described),
+        ("cx:rank", _number(found.rank)),
+        ("cx:proposed", turtle.literal(found.proposed)),
+        ("cx:length", _number(found.length)),
+        ("cx:extentSize", _number(found.extent_size)),
+        ("cx:optimal", turtle.literal(found.optimal)),
+        *((f"cx:{_SCORES.get(name, name)}InSearch", _number(score)) for name, score in found.scores.items()),
+        ("prov:wasGeneratedBy", _INDUCTION),
+    )
+    yield turtle.statement(
+        described,
+        ("a", "owl:Class"),
+        ("rdfs:label", turtle.literal(found.words)),
+        ("cx:manchester", turtle.literal(found.expression)),
+        ("owl:equivalentClass", None if meaning is None else _expression(meaning, hierarchy)),
+    )
+
+
+def _expression(value: Expression, hierarchy: Hierarchy) -> str:
+    return turtle.expression(value, lambda name: _class_iri(name, hierarchy), lambda name: iri("role", name))
+
+
+def _class_iri(name: str, hierarchy: Hierarchy) -> str:
+    i = hierarchy.get(name)
+    return iri("class", name) if i is None else hierarchy.iri(i)
+
+
+def _result(found: Statistics, words: Sequence[str]) -> str:
+    facts: list[tuple[str, str | None]] = []
+    for name, term in _NUMBERS.items():
+        facts.append((f"cx:{term}", _number(getattr(found, name))))
+    for name, term in _ESTIMATES.items():
+        estimate: Estimate = getattr(found, name)
+        facts += [(f"cx:{term}{end}", _number(v)) for end, v in (("", estimate.value), ("Low", estimate.low))]
+        facts.append((f"cx:{term}High", _number(estimate.high)))
+    return turtle.statement(
+        _node("result", *words, found.split),
+        ("a", "cx:Result , prov:Entity"),
+        ("cx:ofHypothesis", _node("hypothesis", *words)),
+        ("cx:split", f"cx:{found.split}"),
+        *facts,
+        ("cx:verdict", None if found.verdict is None else f"cx:{found.verdict}"),
+        ("cx:note", turtle.literal(found.note) if found.note else None),
+        ("prov:wasGeneratedBy", _VERIFICATION),
+    )
+
+
+def _mapping(inputs: ReportInput, hierarchy: Hierarchy) -> Iterator[str]:
+    """Write which label means which class: the statement itself, and a SSSOM mapping that tells how it was found."""
+    for row in () if inputs.mapping is None else inputs.mapping.rows:
+        label = turtle.iri(iri("label", row.label))
+        target = None if row.class_name is None else turtle.iri(_class_iri(row.class_name, hierarchy))
+        predicate = row.predicate if row.predicate in _MAPPING_PREDICATES else "skos:relatedMatch"
+        yield turtle.statement(
+            label, ("a", "skos:Concept"), ("skos:prefLabel", turtle.literal(row.label)), (predicate, target)
+        )
+        if target is None:
+            continue
+        yield turtle.statement(
+            _node("mapping", row.label),
+            ("a", "owl:Axiom"),
+            ("owl:annotatedSource", label),
+            ("owl:annotatedProperty", predicate),
+            ("owl:annotatedTarget", target),
+            ("sssom:mapping_justification", turtle.literal(row.justification)),
+            ("sssom:confidence", _number(row.confidence)),
+            ("sssom:author_label", turtle.literal(row.author) if row.author else None),
+        )
+
+
+def _raw_expressions(inputs: ReportInput) -> dict[str, Expression]:
+    """Return the expressions of the tables by the text that the evidence shows of them."""
+    from conceptx.report.text import clean
+
+    texts = {t for table in (inputs.hypotheses, inputs.verdicts) for t in table["expression"].to_pylist() if t}
+    found: dict[str, Expression] = {}
+    for text in sorted(texts):
+        try:
+            found[clean(text)] = parse(text)
+        except InputError:
+            continue
+    return found
+
+
+def _number(value: Any) -> str | None:
+    return None if value is None else turtle.literal(value)
