@@ -231,12 +231,13 @@ def report(run: Run, given: Given, progress: Progress) -> bool:
             warnings=run.warnings,
             image_set=None if image_set.root is None and given.images is None else image_set,
         )
-        written = write_report(inputs, run.path / "report", progress)
+        written = write_report(inputs, run.path / "report", progress, single_file=run.request.single_file)
         return [path.relative_to(run.path).as_posix() for path in written]
 
     known = ("images", "extract", "annotate", "induce", "verify", *(("truth",) if run.has("truth") else ()))
-    reads = {stage: run.digest_of(stage) for stage in known}
-    return run.stage("report", reads={**reads, "request": _shown_request(run)}, work=work)
+    reads: dict[str, object] = {stage: run.digest_of(stage) for stage in known}
+    reads |= {"request": _shown_request(run), "single_file": run.request.single_file}
+    return run.stage("report", reads=reads, work=work)
 
 
 def train(run: Run, given: Given, progress: Progress) -> bool:
@@ -373,6 +374,7 @@ def _source_digest(source: Path) -> str:
 def _shown_request(run: Run) -> dict[str, object]:
     """Return the request for the report: without the folders of this machine."""
     shown = asdict(run.request)
+    del shown["single_file"]
     for name in ("activations", "labels", "ontology", "weights", "protocol"):
         if isinstance(shown[name], str):
             shown[name] = Path(shown[name]).name

@@ -55,7 +55,8 @@ class Request:
     """What a run was asked for; relative paths are relative to the run folder.
 
     Either `model`, `layers` and `images` are given, or the tables `activations` and `labels`. Without an `ontology`
-    every label is a class of its own. `objective` and `max_length` take the place of the protocol's.
+    every label is a class of its own. `objective` and `max_length` take the place of the protocol's. `single_file`
+    puts the whole report into one page.
     """
 
     model: str | None = None
@@ -71,6 +72,7 @@ class Request:
     max_length: int | None = None
     image_classes: bool = False
     max_bad: float = 0.01
+    single_file: bool = False
     seed: int = 0
 
     def checked(self) -> Self:

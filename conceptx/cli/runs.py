@@ -103,15 +103,19 @@ def _stage(name: str, text: str) -> click.Command:
     return command
 
 
-def _bring_up_to_date(folder: Path, stage: str, seed: int | None, as_json: bool, quiet: bool) -> None:
+def _bring_up_to_date(
+    folder: Path, stage: str, seed: int | None, as_json: bool, quiet: bool, **changes: object
+) -> None:
+    """Run the stages up to `stage`, with a changed request where a flag asks for one (None: as it was)."""
     from dataclasses import replace
 
     from conceptx.pipeline import run_stages, start_run
     from conceptx.run import Run
 
     run = Run.open(folder)
-    if seed is not None:
-        run = start_run(folder, replace(run.request, seed=seed))
+    changed = {name: value for name, value in {"seed": seed, **changes}.items() if value is not None}
+    if changed:
+        run = start_run(folder, replace(run.request, **changed))  # type: ignore[arg-type]
     with run:
         done = run_stages(run, upto=stage, progress=progress_for(quiet or as_json))
     if as_json:
@@ -150,7 +154,16 @@ def annotate(run: Path, review: bool, seed: int | None, as_json: bool, quiet: bo
 
 
 induce = _stage("induce", "Search the expressions that describe what fires each unit.")
-report = _stage("report", "Write the report of a run.")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--single-file/--folder", default=None, help="One page that holds all, or a page for each unit.")
+@_SEED
+@shared
+def report(run: Path, single_file: bool | None, seed: int | None, as_json: bool, quiet: bool) -> None:
+    """Write the report of a run."""
+    _bring_up_to_date(run, "report", seed, as_json, quiet, single_file=single_file)
 
 
 @click.command()

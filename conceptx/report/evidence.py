@@ -20,6 +20,7 @@ from conceptx.errors import InputError
 from conceptx.expressions import Expression, parse
 from conceptx.files import json_ready
 from conceptx.progress import Progress, silent
+from conceptx.report.classes import surprising, with_classes
 from conceptx.report.examples import Pictures, choose, distribution, levels
 from conceptx.report.quality import data_facts, quality
 from conceptx.report.records import (
@@ -60,6 +61,7 @@ def gather(inputs: ReportInput, progress: Progress = silent) -> Evidence:
         for a, k in progress(jobs, total=len(jobs), label="report: evidence")
     ]
     units.sort(key=lambda u: (VERDICTS_IN_ORDER.index(u.verdict), _falling(u.score)))
+    units, classes, silent_classes = with_classes(units, raw_texts(inputs), inputs.scenes)
     tried = inputs.verification.get("n_searched")
     return Evidence(
         schema=SCHEMA,
@@ -68,6 +70,9 @@ def gather(inputs: ReportInput, progress: Progress = silent) -> Evidence:
         layers=layers,
         verdicts=_count_verdicts(unit.verdict for unit in units),
         best=tuple((unit.layer, unit.unit) for unit in _best(units)),
+        surprising=tuple(surprising(units, _best(units))),
+        classes=classes,
+        silent=silent_classes,
         units=tuple(units),
         quality=quality(inputs),
         protocol=tuple(clean(sentence) for sentence in inputs.protocol),
@@ -76,6 +81,12 @@ def gather(inputs: ReportInput, progress: Progress = silent) -> Evidence:
         hypotheses_tried=tried if isinstance(tried, int) else None,
         truth=_plain(inputs.truth),
     )
+
+
+def raw_texts(inputs: ReportInput) -> dict[str, str]:
+    """Return the expressions of the tables by the text that the report shows of them."""
+    texts = {t for table in (inputs.hypotheses, inputs.verdicts) for t in table["expression"].unique().to_pylist() if t}
+    return {clean(text): text for text in sorted(texts)}
 
 
 class _Meaning:

@@ -1,7 +1,8 @@
-"""The page that people read: one HTML file that needs no network, no server and no script.
+"""The pages that people read: they need no network, no server and no script.
 
-Callers need `render`. Every text from data is escaped by the template engine; the page allows itself only its own
-style sheet and its own script, by their digests. Pictures are embedded once and used by reference.
+`render` gives one file that holds everything; `render_folder` gives an index page and one page for each unit, which
+load their pictures from files as they scroll into view. Every text from data is escaped by the template engine; a page
+allows itself only its own style sheet and its own script, by their digests.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
@@ -25,92 +26,179 @@ if TYPE_CHECKING:
 
 MAX_UNITS_IN_FULL = 400
 MAX_THUMBNAILS = 2500
-"""What one page holds; further units keep a line in the page and their evidence in report.json."""
+"""What a single file holds; further units keep a line in the page and their evidence in report.json."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _QUOTED = re.compile("“([^“”]*)”")
 
-
-def render(evidence: Evidence, pictures: Mapping[str, Thumbnail] | None) -> str:
-    """Return the page; `pictures` are the thumbnails by image (None: there are no pictures, images are named)."""
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
-    layers = {layer.layer: i for i, layer in enumerate(evidence.layers)}
-    album = _Album(pictures)
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            evidence=evidence,
-            style=Markup(style),
-            script=Markup(script),
-            policy=(
-                "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-                f"style-src '{_csp_digest(style)}'; script-src '{_csp_digest(script)}'"
-            ),
-            units={_key(u): u for u in evidence.units},
-            units_of={
-                layer.layer: sorted((u for u in evidence.units if u.layer == layer.layer), key=lambda u: u.index)
-                for layer in evidence.layers
-            },
-            layer_of={layer.layer: layer for layer in evidence.layers},
-            best=[u for key in evidence.best for u in evidence.units if _key(u) == key],
-            anchor=lambda u: f"unit-{layers[u.layer]}-{u.index}",
-            controls_symbol=lambda layer: f"controls-{layers[layer]}",
-            in_full={_key(u) for u in evidence.units[:MAX_UNITS_IN_FULL]},
-            album=album,
-            verdicts=VERDICTS_IN_ORDER,
-            many_layers=len(evidence.layers) > 1,
-        )
-    )
+Pictures = Mapping[str, Thumbnail] | None
+"""The thumbnails by image; None: there are no pictures, and images are named."""
 
 
-def shown_images(evidence: Evidence) -> list[str]:
-    """Return the images that the page shows, in the order of the page and within its limits."""
+def render(evidence: Evidence, pictures: Pictures) -> str:
+    """Return the report as one file; each picture is embedded once."""
+    anchor = _anchors(evidence)
+    shared = _shared(evidence, anchor) | {
+        "album": EmbeddedAlbum(pictures),
+        "link": lambda unit: f"#{anchor(unit)}",
+        "folder": False,
+        "in_full": {_key(u) for u in evidence.units[:MAX_UNITS_IN_FULL]},
+    }
+    return _page("report.html", shared, "img-src data:")
+
+
+def render_folder(evidence: Evidence, pictures: Pictures) -> Iterator[tuple[str, str]]:
+    """Yield (path, content) of the index page and of one page a unit; thumbnails lie in ``thumbs/``."""
+    anchor = _anchors(evidence)
+    name = {_key(u): f"{anchor(u).removeprefix('unit-')}.html" for u in evidence.units}
+    shared = _shared(evidence, anchor) | {"folder": True, "in_full": frozenset()}
+    policy = "img-src 'self' file:"
+    index = shared | {"album": LinkedAlbum(pictures, ""), "link": lambda unit: f"units/{name[_key(unit)]}"}
+    yield "index.html", _page("report.html", index, policy)
+    inside = shared | {"album": LinkedAlbum(pictures, "../"), "link": lambda unit: name[_key(unit)]}
+    for i, unit in enumerate(evidence.units):
+        before = evidence.units[i - 1] if i else None
+        after = evidence.units[i + 1] if i + 1 < len(evidence.units) else None
+        page = inside | {"unit": unit, "before": before, "after": after}
+        yield f"units/{name[_key(unit)]}", _page("page.html", page, policy, script=False)
+
+
+def shown_images(evidence: Evidence, single_file: bool = False) -> list[str]:
+    """Return the images that the report shows, in its order; those of a single file within its limits."""
     seen: dict[str, None] = {}
-    for unit in evidence.units[:MAX_UNITS_IN_FULL]:
+    for unit in evidence.units[: MAX_UNITS_IN_FULL if single_file else None]:
         for group in (unit.top, unit.missed, unit.unexpected):
-            for example in group:
-                if len(seen) < MAX_THUMBNAILS:
-                    seen.setdefault(example.image)
-    return list(seen)
+            seen |= {example.image: None for example in group}
+    return list(seen)[: MAX_THUMBNAILS if single_file else None]
 
 
-class _Album:
-    """Where each picture of the page is: thumbnails are defined once and used by their number."""
+def _shared(evidence: Evidence, anchor: Callable[[UnitEvidence], str]) -> dict[str, Any]:
+    """Return what every page needs."""
+    layers = {layer.layer: i for i, layer in enumerate(evidence.layers)}
+    units = {_key(u): u for u in evidence.units}
+    return {
+        "evidence": evidence,
+        "units": units,
+        "units_of": {
+            layer.layer: sorted((u for u in evidence.units if u.layer == layer.layer), key=lambda u: u.index)
+            for layer in evidence.layers
+        },
+        "layer_of": {layer.layer: layer for layer in evidence.layers},
+        "best": [units[key] for key in evidence.best],
+        "surprising": [units[key] for key in evidence.surprising],
+        "anchor": anchor,
+        "controls_symbol": lambda layer: f"controls-{layers[layer]}",
+        "verdicts": VERDICTS_IN_ORDER,
+        "many_layers": len(evidence.layers) > 1,
+    }
 
-    def __init__(self, pictures: Mapping[str, Thumbnail] | None) -> None:
+
+def _anchors(evidence: Evidence) -> Callable[[UnitEvidence], str]:
+    layers = {layer.layer: i for i, layer in enumerate(evidence.layers)}
+    return lambda unit: f"unit-{layers[unit.layer]}-{unit.index}"
+
+
+def _page(template: str, values: Mapping[str, Any], images: str, script: bool = True) -> str:
+    style, code = asset("report.css"), asset("report.js")
+    policy = (
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; {images}; style-src '{_csp_digest(style)}'; "
+        f"script-src {repr(_csp_digest(code)) if script else repr('none')}"
+    )
+    content = {**values, "style": Markup(style), "script": Markup(code) if script else None, "policy": policy}
+    return environment().get_template(template).render(content)
+
+
+def asset(name: str) -> str:
+    """Return the style sheet or the script of the pages."""
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+class EmbeddedAlbum:
+    """Pictures in one file: thumbnails are defined once and used by their number."""
+
+    def __init__(self, pictures: Pictures) -> None:
         self.pictures = pictures
         self._ids = {image: f"t{i}" for i, image in enumerate(pictures or ())}
 
     def defined(self) -> list[tuple[str, Thumbnail]]:
         """Return (id, thumbnail) of every picture there is."""
-        return [(self._ids[image], picture) for image, picture in (self.pictures or {}).items() if picture.source]
+        return [(self._ids[image], picture) for image, picture in (self.pictures or {}).items() if picture.data]
 
     def show(self, example: Example) -> Markup:
         """Return one image with its boxes, or a placeholder that says why there is none."""
-        said = escape(_spoken(example))
         if self.pictures is None:
-            return Markup('<span class="named"><bdi>{}</bdi></span>').format(text.short(example.image, 40))
+            return _named(example)
         thumbnail = self.pictures.get(example.image)
-        if thumbnail is None or not thumbnail.source:
-            why = "not embedded: the page would be too large" if thumbnail is None else thumbnail.missing
-            return Markup('<span class="gone" role="img" aria-label="{} ({})"><span>{}</span></span>').format(
-                said, why, why
+        if thumbnail is None or not thumbnail.data:
+            return _gone(
+                example, "not embedded: the page would be too large" if thumbnail is None else thumbnail.missing
             )
-        width, height = thumbnail.width, thumbnail.height
-        boxes = "".join(
-            f'<rect class="{"box" if box.wanted else "box excluded"}" x="{box.x * width:.1f}" y="{box.y * height:.1f}" '
-            f'width="{box.w * width:.1f}" height="{box.h * height:.1f}"/>'
-            for box in example.boxes
-        )
         return Markup(
-            f'<svg class="thumb" viewBox="0 0 {width} {height}" role="img" aria-label="{said}">'
-            f'<use href="#{self._ids[example.image]}"/>{boxes}</svg>'
+            f'<svg class="thumb" viewBox="0 0 {thumbnail.width} {thumbnail.height}" role="img" '
+            f'aria-label="{escape(spoken(example))}">'
+            f'<use href="#{self._ids[example.image]}"/>{_boxes(example, thumbnail)}</svg>'
         )
 
 
-def _spoken(example: Example) -> str:
+class LinkedAlbum:
+    """Pictures in files of their own, loaded when they scroll into view; `base` leads to the report folder."""
+
+    def __init__(self, pictures: Pictures, base: str) -> None:
+        self.pictures = pictures
+        self._base = base
+        self._names = dict(thumbnail_names(pictures))
+
+    def defined(self) -> list[tuple[str, Thumbnail]]:
+        """Return nothing: no picture is part of the page."""
+        return []
+
+    def show(self, example: Example) -> Markup:
+        """Return one image with its boxes, or a placeholder that says why there is none."""
+        if self.pictures is None:
+            return _named(example)
+        thumbnail = self.pictures.get(example.image)
+        if thumbnail is None or not thumbnail.data:
+            return _gone(example, "there is no picture" if thumbnail is None else thumbnail.missing)
+        return linked(example, thumbnail, f"{self._base}{self._names[example.image]}")
+
+
+def linked(example: Example, thumbnail: Thumbnail, source: str) -> Markup:
+    """Return a picture from a file, with its boxes drawn over it."""
+    boxes = _boxes(example, thumbnail)
+    size = f"{thumbnail.width} {thumbnail.height}"
+    overlay = f'<svg viewBox="0 0 {size}" aria-hidden="true">{boxes}</svg>' if boxes else ""
+    return Markup(
+        f'<span class="frame"><img class="thumb" src="{escape(source)}" width="{thumbnail.width}" '
+        f'height="{thumbnail.height}" loading="lazy" decoding="async" alt="{escape(spoken(example))}">{overlay}</span>'
+    )
+
+
+def thumbnail_names(pictures: Pictures) -> list[tuple[str, str]]:
+    """Return (image, path in the report folder) of every thumbnail; no name of an image becomes a file name."""
+    kept = [image for image, picture in (pictures or {}).items() if picture.data]
+    return [(image, f"thumbs/{i:05d}.webp") for i, image in enumerate(kept)]
+
+
+def _named(example: Example) -> Markup:
+    return Markup('<span class="named"><bdi>{}</bdi></span>').format(text.short(example.image, 40))
+
+
+def _gone(example: Example, why: str) -> Markup:
+    return Markup('<span class="gone" role="img" aria-label="{} ({})"><span>{}</span></span>').format(
+        spoken(example), why, why
+    )
+
+
+def _boxes(example: Example, thumbnail: Thumbnail) -> str:
+    width, height = thumbnail.width, thumbnail.height
+    return "".join(
+        f'<rect class="{"box" if box.wanted else "box excluded"}" x="{box.x * width:.1f}" y="{box.y * height:.1f}" '
+        f'width="{box.w * width:.1f}" height="{box.h * height:.1f}"/>'
+        for box in example.boxes
+    )
+
+
+def spoken(example: Example) -> str:
     """Describe an image for those who do not see it."""
     boxes = [text.short(box.label, 30) for box in example.boxes if box.wanted]
     holds = {True: "the explanation holds", False: "the explanation does not hold", None: ""}[example.matches]
@@ -155,17 +243,18 @@ def _csp_digest(content: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the template engine of the pages, with their filters and functions."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    engine = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    engine.filters |= {
         "count": text.count,
         "emphasised": _emphasised,
         "heat": _heat,
@@ -176,11 +265,11 @@ def _environment() -> Environment:
         "searchable": _searchable,
         "short": text.short,
     }
-    environment.globals |= {
+    engine.globals |= {
         "controls_sentence": measures.controls_sentence,
         "floor_sentences": measures.floor_sentences,
         "measures": measures.measures,
         "plots": plots,
         "unit_sentence": measures.unit_sentence,
     }
-    return environment
+    return engine

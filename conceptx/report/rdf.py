@@ -18,6 +18,7 @@ from conceptx.annotation.iris import BASE, escape, iri
 from conceptx.errors import InputError
 from conceptx.expressions import Count, Expression, Only, Some, Value, names, parse, walk
 from conceptx.report import turtle
+from conceptx.report.evidence import raw_texts
 from conceptx.report.records import Estimate, Evidence, Hypothesis, ReportInput, Statistics, UnitEvidence
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def to_turtle(evidence: Evidence, inputs: ReportInput) -> str:
 
 
 def _node(kind: str, *words: str) -> str:
-    return turtle.iri(f"{BASE}{kind}:" + ":".join(map(escape, words)))
+    return turtle.iri(":".join([f"{BASE}{kind}", *map(escape, words)]))
 
 
 _REPORT, _INDUCTION, _VERIFICATION = _node("report"), _node("activity", "induction"), _node("activity", "verification")
@@ -235,13 +236,10 @@ def _mapping(inputs: ReportInput, hierarchy: Hierarchy) -> Iterator[str]:
 
 def _raw_expressions(inputs: ReportInput) -> dict[str, Expression]:
     """Return the expressions of the tables by the text that the evidence shows of them."""
-    from conceptx.report.text import clean
-
-    texts = {t for table in (inputs.hypotheses, inputs.verdicts) for t in table["expression"].to_pylist() if t}
     found: dict[str, Expression] = {}
-    for text in sorted(texts):
+    for shown, text in raw_texts(inputs).items():
         try:
-            found[clean(text)] = parse(text)
+            found[shown] = parse(text)
         except InputError:
             continue
     return found

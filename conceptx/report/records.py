@@ -158,7 +158,9 @@ class UnitEvidence:
     """Everything that the report says of one unit. `top`, `missed` and `unexpected` are held-out images.
 
     `index` is the unit's place in its layer. `search` is the correlation in the search and `controls_below` the share
-    of control units whose best hypothesis reached less there; `score` is the correlation on new images.
+    of control units whose best hypothesis reached less there; `score` is the correlation on new images. `places` has
+    for each class that the expression names outside of negations the labels from the root down to it, and `related`
+    the other units whose expression names one of them.
     """
 
     layer: str
@@ -180,6 +182,8 @@ class UnitEvidence:
     unexpected: tuple[Example, ...]
     distribution: Distribution | None
     controls_below: float | None
+    places: tuple[tuple[str, ...], ...] = ()
+    related: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +228,16 @@ class LayerEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassEvidence:
+    """One class: on how many images it is annotated, and the confirmed units that stand for it."""
+
+    name: str
+    label: str
+    images: int
+    units: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MappedLabel:
     """One decision of the mapping: what the annotator wrote, the class it was given, and how sure that is."""
 
@@ -265,7 +279,10 @@ class DataFacts:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The whole content of a report. Units are in the order of the report: the best explained first."""
+    """The whole content of a report. Units are in the order of the report: the best explained first.
+
+    `best` and `surprising` name units; `classes` is the index by class, `silent` lists classes no unit stands for.
+    """
 
     schema: str
     request: Mapping[str, object]
@@ -273,6 +290,9 @@ class Evidence:
     layers: tuple[LayerEvidence, ...]
     verdicts: Mapping[str, int]
     best: tuple[tuple[str, str], ...]
+    surprising: tuple[tuple[str, str], ...]
+    classes: tuple[ClassEvidence, ...]
+    silent: tuple[ClassEvidence, ...]
     units: tuple[UnitEvidence, ...]
     quality: DataQuality
     protocol: tuple[str, ...]

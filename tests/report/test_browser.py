@@ -27,8 +27,9 @@ def rendered(page: Path, folder: Path, anchor: str = "") -> tuple[str, list[str]
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-def test_the_console_stays_empty_and_the_filters_appear(world: ReportInput, tmp_path: Path) -> None:
-    [page, *_] = write_report(world, tmp_path / "report")
+@pytest.mark.parametrize("single_file", [True, False])
+def test_the_console_stays_empty_and_the_filters_appear(world: ReportInput, tmp_path: Path, single_file: bool) -> None:
+    [page, *_] = write_report(world, tmp_path / "report", single_file=single_file)
     document, console = rendered(page, tmp_path / "profile")
     assert console == []
     assert 'data-ready="8"' in document
@@ -38,11 +39,20 @@ def test_the_console_stays_empty_and_the_filters_appear(world: ReportInput, tmp_
 
 
 def test_a_link_to_a_unit_opens_it(world: ReportInput, tmp_path: Path) -> None:
-    [page, *_] = write_report(world, tmp_path / "report")
+    [page, *_] = write_report(world, tmp_path / "report", single_file=True)
     document, console = rendered(page, tmp_path / "profile", "#unit-0-1")
     assert console == []
     opened = re.findall(r'<details open="">\s*<summary class="head">.*?id="(unit-[0-9-]+)"', document, re.DOTALL)
     assert opened == ["unit-0-1"]
+
+
+def test_the_page_of_a_unit_shows_its_pictures_from_files(world: ReportInput, tmp_path: Path) -> None:
+    written = write_report(world, tmp_path / "report")
+    page = next(path for path in written if path.name == "0-1.html")
+    document, console = rendered(page, tmp_path / "profile")
+    assert console == []
+    assert "thumbs/" in document
+    assert 'rel="next"' in document
 
 
 def test_this_test_would_see_a_blocked_script(world: ReportInput, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_report_follows_the_schema_and_a_changed_one_does_not(world: ReportInp
 
 
 def test_the_crate_names_every_file_with_its_digest(world: ReportInput, tmp_path: Path) -> None:
-    written = {path.name for path in write_report(world, tmp_path)}
+    written = {path.relative_to(tmp_path).as_posix() for path in write_report(world, tmp_path)}
     graph = json.loads((tmp_path / "ro-crate-metadata.json").read_text())["@graph"]
     files = {part["@id"]: part["sha256"] for part in graph if part["@type"] == "File"}
     assert set(files) == written - {"ro-crate-metadata.json"}

@@ -13,7 +13,7 @@ import pytest
 from conceptx.activations.store import Activations
 from conceptx.report import ReportInput, gather, render, write_report
 from conceptx.report.export import to_csv
-from conceptx.report.html import shown_images
+from conceptx.report.html import render_folder, shown_images
 from conceptx.report.thumbnails import thumbnails
 from tests.report.worlds import TinyImages, World
 
@@ -61,7 +61,9 @@ class Page(HTMLParser):
 
 def page_of(inputs: ReportInput) -> str:
     evidence = gather(inputs)
-    pictures = None if inputs.image_set is None else thumbnails(inputs.image_set, shown_images(evidence))
+    pictures = (
+        None if inputs.image_set is None else thumbnails(inputs.image_set, shown_images(evidence, single_file=True))
+    )
     return render(evidence, pictures)
 
 
@@ -70,7 +72,8 @@ def test_writes_the_same_bytes_for_the_same_inputs(world: ReportInput, make: Wor
     second = write_report(make(), tmp_path / "b" / "report")
     names = [path.name for path in first]
     assert names[:2] == ["index.html", "report.json"]
-    assert sorted(path.name for path in (tmp_path / "a" / "report").iterdir()) == sorted(names)
+    assert sorted(p for p in (tmp_path / "a" / "report").rglob("*") if p.is_file()) == sorted(first)
+    assert len(list((tmp_path / "a" / "report" / "units").iterdir())) == 8
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
@@ -102,6 +105,50 @@ def test_page_is_one_file_that_asks_for_nothing(world: ReportInput) -> None:
         assert content is not None
         digest = base64.b64encode(hashlib.sha256(content.group(1).encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+def folder_of(inputs: ReportInput) -> dict[str, str]:
+    evidence = gather(inputs)
+    pictures = None if inputs.image_set is None else thumbnails(inputs.image_set, shown_images(evidence))
+    return dict(render_folder(evidence, pictures))
+
+
+def test_pages_of_the_folder_lead_to_one_another_and_to_pictures(world: ReportInput, tmp_path: Path) -> None:
+    for path in write_report(world, tmp_path):
+        if path.suffix != ".html":
+            continue
+        page = Page(path.read_text(encoding="utf-8"))
+        assert not {"link", "iframe", "object", "embed", "base"} & set(page.tags)
+        ids = page.all("id")
+        assert len(ids) == len(set(ids))
+        for target in (*page.all("href"), *page.all("src")):
+            file, _, anchor = target.partition("#")
+            other = path if not file else (path.parent / file).resolve()
+            assert other.is_relative_to(tmp_path.resolve()) and other.is_file(), target
+            if anchor:
+                assert f'id="{anchor}"' in other.read_text(encoding="utf-8"), target
+        policy = page.all("content")[0]
+        assert "default-src 'none'" in policy and "unsafe" not in policy
+
+
+def test_an_earlier_report_leaves_nothing_behind(world: ReportInput, tmp_path: Path) -> None:
+    write_report(world, tmp_path)
+    written = write_report(world, tmp_path, single_file=True)
+    assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == sorted(written)
+
+
+def test_classes_and_surprises(make: World) -> None:
+    evidence = gather(make(n_images=400, noise=0.2))
+    units = {(u.layer, u.unit): u for u in evidence.units}
+    assert evidence.classes
+    for entry in evidence.classes:
+        assert entry.units and entry.images
+        assert all(units[key].verdict == "confirmed" for key in entry.units)
+    assert all(units[key].verdict == "confirmed" for key in evidence.surprising)
+    assert len({units[key].words for key in evidence.surprising}) == len(evidence.surprising)
+    related = [u for u in evidence.units if u.related]
+    assert related and all((u.layer, u.unit) not in u.related for u in related)
+    assert all(path for u in evidence.units for path in u.places)
 
 
 def test_every_reference_has_one_target(world: ReportInput) -> None:
@@ -155,19 +202,22 @@ def test_hostile_names_are_only_text(make: World, text: str) -> None:
     assert page.tags.count("script") == page.tags.count("style") == 1
     assert {(tag, name) for tag, name, _ in page.attributes} <= {(tag, name) for tag, name, _ in plain.attributes}
     assert len(written) < 3_000_000
+    tame = {tag for text in folder_of(make(n_images=40, n_units=5)).values() for tag in Page(text).tags}
+    for text in folder_of(hostile).values():
+        assert set(Page(text).tags) <= tame
 
 
 def test_vanished_and_changed_pictures_are_never_replaced_by_others(world: ReportInput, tmp_path: Path) -> None:
     names = world.images["image"].to_pylist()
     broken = TinyImages(world.images, world.objects, broken=frozenset(names[:3]))
     found = thumbnails(broken, [*names[:4], "elsewhere.png"])
-    assert [bool(found[name].source) for name in names[:4]] == [False, False, False, True]
+    assert [bool(found[name].data) for name in names[:4]] == [False, False, False, True]
     assert found["elsewhere.png"].missing == "this image is no longer in the image set"
     (tmp_path / "a.png").write_bytes(b"other")
     changed = world.images.slice(0, 1).to_pylist()[0] | {"path": "a.png", "sha256": "0" * 64}
     table = pa.Table.from_pylist([changed], schema=world.images.schema)
     [thumbnail] = thumbnails(TinyImages(table, world.objects, root=tmp_path), [names[0]]).values()
-    assert (thumbnail.source, thumbnail.missing) == ("", "the file has changed since the run")
+    assert (thumbnail.data, thumbnail.missing) == (b"", "the file has changed since the run")
     page = page_of(replace(world, image_set=TinyImages(world.images, world.objects, broken=frozenset(names))))
     assert "data:image" not in page
     assert "the file can no longer be read" in page

@@ -2,14 +2,11 @@
 (() => {
   const form = document.querySelector("form.filters");
   const articles = [...document.querySelectorAll("article.unit")];
-  const cells = new Map([...document.querySelectorAll("a.cell")].map((a) => [a.hash.slice(1), a]));
+  const cells = new Map([...document.querySelectorAll("a.cell")].map((a) => [a.dataset.unit, a]));
   const output = form.querySelector("output");
   const button = form.querySelector("button");
 
-  const cellOf = (article) => {
-    const target = article.querySelector("[id^=unit-]");
-    return target && cells.get(target.id);
-  };
+  const cellOf = (article) => cells.get(article.dataset.unit);
 
   const filter = () => {
     const verdicts = new Set([...form.querySelectorAll("input:checked")].map((box) => box.value));
