@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from conceptx.annotation.scenes import Scenes
     from conceptx.induction import Settings
     from conceptx.ontology.hierarchy import Hierarchy
+    from conceptx.report import ReportInput
     from conceptx.verification.controls import Search
     from conceptx.verification.protocol import Protocol
 
@@ -202,35 +203,12 @@ def truth(run: Run, given: Given, progress: Progress) -> bool:
 
 
 def report(run: Run, given: Given, progress: Progress) -> bool:
-    """Write the page, the JSON and the CSV files."""
+    """Write the pages, the JSON, the RDF and the CSV files."""
 
     def work() -> Sequence[str]:
-        from conceptx.annotation.sssom import read_sssom
-        from conceptx.report import ReportInput, write_report
+        from conceptx.report import write_report
 
-        image_set = image_set_of(run, given)
-        scenes = scenes_of(run)
-        layers = layers_of(run)
-        inputs = ReportInput(
-            request=_shown_request(run),
-            images=image_set.images,
-            objects=image_set.objects,
-            hypotheses=read_parquet(run.path / "hypotheses.parquet", HYPOTHESES),
-            verdicts=read_parquet(run.path / "verdicts.parquet", VERDICTS),
-            controls=read_parquet(run.path / "controls.parquet", CONTROLS),
-            margins=read_parquet(run.path / "margins.parquet", MARGINS),
-            activations=layers,
-            scenes=scenes,
-            protocol=protocol_of(run).describe(),
-            verification=run.summary,
-            mapping=read_sssom(run.path / "mapping.sssom.tsv"),
-            skipped=layers[0].skipped,
-            truth=run.read_json("planted.json") if run.has("truth") else {},
-            frontier=run.read_json("induction.json")["frontier"],
-            digests={name: run.manifest["inputs"][name] for name in INPUTS if run.manifest["inputs"].get(name)},
-            warnings=run.warnings,
-            image_set=None if image_set.root is None and given.images is None else image_set,
-        )
+        inputs = report_input(run, given)
         written = write_report(inputs, run.path / "report", progress, single_file=run.request.single_file)
         return [path.relative_to(run.path).as_posix() for path in written]
 
@@ -238,6 +216,35 @@ def report(run: Run, given: Given, progress: Progress) -> bool:
     reads: dict[str, object] = {stage: run.digest_of(stage) for stage in known}
     reads |= {"request": _shown_request(run), "single_file": run.request.single_file}
     return run.stage("report", reads=reads, work=work)
+
+
+def report_input(run: Run, given: Given) -> ReportInput:
+    """Return everything that the report of a run is made of; its verification has ended well."""
+    from conceptx.annotation.sssom import read_sssom
+    from conceptx.report import ReportInput
+
+    image_set = image_set_of(run, given)
+    layers = layers_of(run)
+    return ReportInput(
+        request=_shown_request(run),
+        images=image_set.images,
+        objects=image_set.objects,
+        hypotheses=read_parquet(run.path / "hypotheses.parquet", HYPOTHESES),
+        verdicts=read_parquet(run.path / "verdicts.parquet", VERDICTS),
+        controls=read_parquet(run.path / "controls.parquet", CONTROLS),
+        margins=read_parquet(run.path / "margins.parquet", MARGINS),
+        activations=layers,
+        scenes=scenes_of(run),
+        protocol=protocol_of(run).describe(),
+        verification=run.summary,
+        mapping=read_sssom(run.path / "mapping.sssom.tsv"),
+        skipped=layers[0].skipped,
+        truth=run.read_json("planted.json") if run.has("truth") else {},
+        frontier=run.read_json("induction.json")["frontier"],
+        digests={name: run.manifest["inputs"][name] for name in INPUTS if run.manifest["inputs"].get(name)},
+        warnings=run.warnings,
+        image_set=None if image_set.root is None and given.images is None else image_set,
+    )
 
 
 def train(run: Run, given: Given, progress: Progress) -> bool:

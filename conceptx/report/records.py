@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -304,3 +306,33 @@ class Evidence:
     def to_dict(self) -> dict[str, Any]:
         """Return the evidence as dictionaries, lists, texts and numbers, as `report.json` holds it."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Evidence:
+        """Return the evidence that `to_dict` gave; what is not of this schema raises a ValueError."""
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"the schema is {data.get('schema')!r}, not {SCHEMA!r}")
+        made: Evidence = _record(cls, data)
+        return made
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, Any], ...]:
+    hints = get_type_hints(kind)
+    return tuple((f.name, hints[f.name]) for f in fields(kind))
+
+
+def _record(kind: Any, value: Any) -> Any:
+    """Build a value of a type from plain data: records from dictionaries, tuples from lists."""
+    if value is None:
+        return None
+    if is_dataclass(kind):
+        return kind(**{name: _record(hint, value[name]) for name, hint in _fields(kind)})  # type: ignore[operator]
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is types.UnionType:
+        return _record(next(a for a in arguments if a is not type(None)), value)
+    if origin is tuple:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return tuple(_record(arguments[0], item) for item in value)
+        return tuple(_record(a, item) for a, item in zip(arguments, value, strict=True))
+    return value

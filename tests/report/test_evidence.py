@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +8,9 @@ import pytest
 from conceptx.activations.store import Activations
 from conceptx.annotation.scenes import evaluate
 from conceptx.expressions import parse
-from conceptx.files import json_ready
+from conceptx.files import json_ready, write_json
 from conceptx.report import ReportInput, gather
-from conceptx.report.records import VERDICTS_IN_ORDER
+from conceptx.report.records import VERDICTS_IN_ORDER, Evidence
 from conceptx.tables import CONTROLS, HYPOTHESES, MARGINS, VERDICTS, from_rows
 from tests.report.worlds import World
 
@@ -131,3 +132,11 @@ def test_an_expression_of_unknown_classes_is_shown_without_examples(world: Repor
     assert unit.words == "images that contain “Unicorns”"
     assert unit.distribution is None
     assert unit.top[0].matches is None
+
+
+def test_the_evidence_comes_back_from_its_json(world: ReportInput, tmp_path: Path) -> None:
+    evidence = gather(world)
+    write_json(tmp_path / "report.json", evidence.to_dict())
+    assert Evidence.from_dict(json.loads((tmp_path / "report.json").read_text())) == evidence
+    with pytest.raises(ValueError, match="schema"):
+        Evidence.from_dict({"schema": "other/1"})
