@@ -218,7 +218,7 @@ def extract_layers(run: Run, given: Given, progress: Progress) -> Sequence[str]:
     from conceptx.activations.models import model_digest
     from conceptx.activations.untrained import untrained_copy
 
-    model, preprocess = _model(run, given)
+    model, preprocess = model_of(run, given)
     images = image_set_of(run, given)
     run.record_inputs({"weights": model_digest(model)})
 
@@ -243,7 +243,8 @@ def extract_layers(run: Run, given: Given, progress: Progress) -> Sequence[str]:
     return written
 
 
-def _model(run: Run, given: Given) -> tuple[torch.nn.Module, Preprocess | None]:
+def model_of(run: Run, given: Given) -> tuple[torch.nn.Module, Preprocess | None]:
+    """Return the run's network with its weights, and how images are made into its input."""
     if given.model is not None:
         return given.model, given.preprocess
     from conceptx.activations.models import load_model

@@ -13,6 +13,7 @@ import click
 
 from conceptx import __version__
 from conceptx.cli.audit import audit, diff
+from conceptx.cli.explore import explore
 from conceptx.cli.ontology import ontology
 from conceptx.cli.runs import annotate, demo, explain, extract, induce, report, verify
 from conceptx.errors import ConceptxError
@@ -27,7 +28,7 @@ def cli() -> None:
     """
 
 
-for _command in (demo, explain, extract, annotate, induce, verify, report, audit, diff, ontology):
+for _command in (demo, explain, extract, annotate, induce, verify, report, audit, diff, explore, ontology):
     cli.add_command(_command)
 
 

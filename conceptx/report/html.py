@@ -38,24 +38,24 @@ Pictures = Mapping[str, Thumbnail] | None
 def render(evidence: Evidence, pictures: Pictures) -> str:
     """Return the report as one file; each picture is embedded once."""
     anchor = _anchors(evidence)
-    shared = _shared(evidence, anchor) | {
+    values = shared(evidence) | {
         "album": EmbeddedAlbum(pictures),
         "link": lambda unit: f"#{anchor(unit)}",
         "folder": False,
         "in_full": {_key(u) for u in evidence.units[:MAX_UNITS_IN_FULL]},
     }
-    return _page("report.html", shared, "img-src data:")
+    return _page("report.html", values, "img-src data:")
 
 
 def render_folder(evidence: Evidence, pictures: Pictures) -> Iterator[tuple[str, str]]:
     """Yield (path, content) of the index page and of one page a unit; thumbnails lie in ``thumbs/``."""
     anchor = _anchors(evidence)
     name = {_key(u): f"{anchor(u).removeprefix('unit-')}.html" for u in evidence.units}
-    shared = _shared(evidence, anchor) | {"folder": True, "in_full": frozenset()}
+    values = shared(evidence) | {"folder": True, "in_full": frozenset()}
     policy = "img-src 'self' file:"
-    index = shared | {"album": LinkedAlbum(pictures, ""), "link": lambda unit: f"units/{name[_key(unit)]}"}
+    index = values | {"album": LinkedAlbum(pictures, ""), "link": lambda unit: f"units/{name[_key(unit)]}"}
     yield "index.html", _page("report.html", index, policy)
-    inside = shared | {"album": LinkedAlbum(pictures, "../"), "link": lambda unit: name[_key(unit)]}
+    inside = values | {"album": LinkedAlbum(pictures, "../"), "link": lambda unit: name[_key(unit)]}
     for i, unit in enumerate(evidence.units):
         before = evidence.units[i - 1] if i else None
         after = evidence.units[i + 1] if i + 1 < len(evidence.units) else None
@@ -72,8 +72,8 @@ def shown_images(evidence: Evidence, single_file: bool = False) -> list[str]:
     return list(seen)[: MAX_THUMBNAILS if single_file else None]
 
 
-def _shared(evidence: Evidence, anchor: Callable[[UnitEvidence], str]) -> dict[str, Any]:
-    """Return what every page needs."""
+def shared(evidence: Evidence) -> dict[str, Any]:
+    """Return what the templates of every page need, but for the album and the links."""
     layers = {layer.layer: i for i, layer in enumerate(evidence.layers)}
     units = {_key(u): u for u in evidence.units}
     return {
@@ -86,7 +86,7 @@ def _shared(evidence: Evidence, anchor: Callable[[UnitEvidence], str]) -> dict[s
         "layer_of": {layer.layer: layer for layer in evidence.layers},
         "best": [units[key] for key in evidence.best],
         "surprising": [units[key] for key in evidence.surprising],
-        "anchor": anchor,
+        "anchor": _anchors(evidence),
         "controls_symbol": lambda layer: f"controls-{layers[layer]}",
         "verdicts": VERDICTS_IN_ORDER,
         "many_layers": len(evidence.layers) > 1,

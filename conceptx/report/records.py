@@ -326,8 +326,9 @@ def _record(kind: Any, value: Any) -> Any:
     """Build a value of a type from plain data: records from dictionaries, tuples from lists."""
     if value is None:
         return None
+    made: Any = kind
     if is_dataclass(kind):
-        return kind(**{name: _record(hint, value[name]) for name, hint in _fields(kind)})  # type: ignore[operator]
+        return made(**{name: _record(hint, value[name]) for name, hint in _fields(made)})
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is types.UnionType:
         return _record(next(a for a in arguments if a is not type(None)), value)

@@ -1,0 +1,94 @@
+"""What if a label meant another class? Which explanations change, before anybody edits the mapping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow.compute as pc
+
+from conceptx.annotation.scenes import build_scenes
+from conceptx.annotation.sssom import EXACT, MANUAL, NO_TERM, Row, read_sssom
+from conceptx.errors import InputError, did_you_mean
+from conceptx.explorer.state import Explorer, Key
+from conceptx.explorer.whatif import correlate
+from conceptx.expressions import names, parse
+from conceptx.induction.extents import Evaluator
+
+_MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one unit's judged explanation: its images and its held-out correlation, then and now."""
+
+    unit: Key
+    expression: str
+    images: tuple[int, int]
+    correlation: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Remapped:
+    """What another class for a label would change; `considered` explanations name a class above the old or new one."""
+
+    label: str
+    old: str | None
+    new: str | None
+    annotations: int
+    considered: int
+    changes: tuple[Change, ...]
+
+
+def remap(explorer: Explorer, label: str, new: str | None) -> Remapped:
+    """Answer for a label and a class of the hierarchy (None: the label shall have none)."""
+    if label not in explorer.labels:
+        hint = did_you_mean(label, explorer.labels) or "choose one of the run's labels"
+        raise InputError(f"label {label!r}", "the run has no such label", hint)
+    hierarchy = explorer.hierarchy
+    if new is not None:
+        hierarchy.id(new)
+    old = explorer.labels[label]
+    concerned_images = _images_with(explorer, label)
+    annotations = int(explorer.label_counts.get(label, 0))
+    touched = [i for name in (old, new) if name is not None and (i := hierarchy.get(name)) is not None]
+    above = (
+        {hierarchy.name(int(i)) for i in hierarchy.ancestors(np.array(touched, dtype=np.int32))} if touched else set()
+    )
+    concerned = [
+        (key, unit.expression)
+        for key, unit in explorer.units.items()
+        if unit.expression is not None and above & set(names(parse(unit.expression)))
+    ]
+    changes: list[Change] = []
+    if concerned and old != new and concerned_images:
+        mapping = read_sssom(explorer.run.path / "mapping.sssom.tsv")
+        changed = Row(label, new, NO_TERM if new is None else EXACT, 1.0, MANUAL)
+        rows = tuple(changed if row.label == label else row for row in mapping.rows)
+        # Only images with the label can change; the others keep the extents that they have.
+        part = explorer.images.subset(concerned_images)
+        scenes, _ = build_scenes(part, replace(mapping, rows=rows), hierarchy)
+        then = Evaluator(scenes)
+        order = {image: i for i, image in enumerate(explorer.splits)}
+        places = np.array([order[image] for image in concerned_images], dtype=np.intp)
+        row_of = {key: i for i, key in enumerate(explorer.keys)}
+        for key, text in concerned:
+            expression = parse(text)
+            before = explorer.evaluator.held(expression)
+            after = before.copy()
+            after[places] = then.held(expression)
+            if not np.array_equal(before, after):
+                both = tuple(float(correlate(explorer, held)[row_of[key]]) for held in (before, after))
+                sizes = (int(before.sum()), int(after.sum()))
+                changes.append(Change(key, text, sizes, (both[0], both[1])))
+    changes.sort(key=lambda c: -abs(c.correlation[1] - c.correlation[0]))
+    return Remapped(label, old, new, annotations, len(concerned), tuple(changes[:_MOST]))
+
+
+def _images_with(explorer: Explorer, label: str) -> list[str]:
+    """Return the images that bear a label: on an object, as their category, or as the value of an attribute."""
+    objects, images = explorer.images.objects, explorer.images.images
+    found = set(objects["image"].filter(pc.equal(objects["label"], label)).to_pylist())
+    found |= set(images["image"].filter(pc.equal(images["category"], label)).to_pylist())
+    found |= explorer.images_by_value.get(label, set())
+    return [image for image in explorer.splits if image in found]

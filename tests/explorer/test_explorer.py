@@ -1,0 +1,201 @@
+"""The explorer: it answers what it should, and nobody else."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import conceptx
+from conceptx.annotation.scenes import build_scenes, evaluate
+from conceptx.annotation.sssom import EXACT, MANUAL, Row, read_sssom
+from conceptx.errors import InputError
+from conceptx.expressions import parse
+from conceptx.progress import silent
+from tests.worlds import write_tables
+
+pytest.importorskip("starlette")
+pytest.importorskip("httpx")
+from starlette.testclient import TestClient
+
+from conceptx.explorer import make_app
+from conceptx.explorer.guard import LARGEST_BODY
+from conceptx.explorer.remap import remap
+from conceptx.explorer.state import Explorer
+from conceptx.explorer.whatif import what_if
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+HERE = "http://127.0.0.1:8000"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("explored")
+    tables = write_tables(folder / "tables")
+    out = folder / "run"
+    conceptx.explain(
+        activations=str(tables["activations"]),
+        labels=str(tables["labels"]),
+        ontology="world",
+        max_length=2,
+        out=out,
+        progress=silent,
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def explorer(run: Path) -> Explorer:
+    return Explorer.open(run)
+
+
+@pytest.fixture(scope="module")
+def client(run: Path) -> Iterator[TestClient]:
+    with TestClient(make_app(run, 8000), base_url=HERE) as made:
+        yield made
+
+
+def test_every_page_answers_with_strict_headers(client: TestClient) -> None:
+    for address in ("/", "/unit/0/0", "/what-if", "/what-if?expression=Beds&unit=0/0", "/labels", "/own-image"):
+        answer = client.get(address)
+        assert answer.status_code == 200, address
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "style=" not in answer.text
+        assert not re.search(r"<script(?! src=)", answer.text)
+    assert client.get("/unit/0/99").status_code == 404
+    assert client.get("/unit/9/0").status_code == 404
+    assert client.get("/static/../pages.py").status_code == 404
+
+
+def test_other_hosts_other_origins_and_large_bodies_are_refused(client: TestClient) -> None:
+    assert client.get("/", headers={"host": "evil.example:8000"}).status_code == 421
+    assert client.get("/", headers={"host": "127.0.0.1:9000"}).status_code == 421
+    assert client.post("/unit/0/0/note", data={"text": "x"}).status_code == 403
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:9000"):
+        assert client.post("/unit/0/0/note", data={"text": "x"}, headers={"origin": origin}).status_code == 403
+    large = client.post("/own-image", content=b"x" * (LARGEST_BODY + 1), headers={"origin": HERE})
+    assert large.status_code == 413
+    assert client.delete("/unit/0/0/note", headers={"origin": HERE}).status_code == 405
+
+
+def test_units_are_found_by_text_class_verdict_score_and_mark(client: TestClient) -> None:
+    def found(query: str) -> int:
+        match = re.search(r"(\d+) units? fits?", client.get(f"/?{query}").text)
+        assert match is not None
+        return int(match.group(1))
+
+    assert found("") == 3
+    assert found("text=beds") == 1
+    assert found("concept=Furniture") >= 1
+    assert found("verdict=confirmed") == 1
+    assert found("least=0.5") == 1
+    assert found("marked=1") == 0
+    assert found("page=99&text=zzz") == 0
+    assert client.get("/?concept=Nonsense").status_code == 400
+
+
+def test_an_expression_is_answered_as_the_reference_does(explorer: Explorer) -> None:
+    answer = what_if(explorer, "contains some Beds and not (contains some Lamps)", ("table", "beds"))
+    held = evaluate(parse(answer.text), explorer.scenes)
+    for split, (inside, n) in answer.counts.items():
+        places = explorer.members[split]
+        assert (inside, n) == (int(held[places].sum()), len(places))
+    values = explorer.values(("table", "beds")).astype(float)
+    r = np.corrcoef(values[explorer.held_out], held[explorer.held_out])[0, 1]
+    assert dict(answer.best)["table", "beds"] == pytest.approx(r, abs=1e-5)
+    assert [m.split for m in answer.measured] == ["induction", "evaluation", "verification"]
+    assert what_if(explorer, "Beds").text == "contains some Beds"
+    for wrong in ("", "contains some (", "contains some Unicorns", "x" * 5000):
+        with pytest.raises(InputError):
+            what_if(explorer, wrong)
+
+
+def test_another_class_changes_what_a_whole_rebuild_says(explorer: Explorer) -> None:
+    answer = remap(explorer, "bed", "Toilets")
+    assert answer.old == "Beds"
+    assert answer.changes
+    mapping = read_sssom(explorer.run.path / "mapping.sssom.tsv")
+    rows = tuple(Row("bed", "Toilets", EXACT, 1.0, MANUAL) if r.label == "bed" else r for r in mapping.rows)
+    scenes, _ = build_scenes(explorer.images, replace(mapping, rows=rows), explorer.hierarchy)
+    scenes = scenes.subset(list(explorer.splits))
+    for change in answer.changes:
+        assert change.images[1] == int(evaluate(parse(change.expression), scenes).sum())
+    assert remap(explorer, "bed", "Beds").changes == ()
+    with pytest.raises(InputError):
+        remap(explorer, "bedd", "Beds")
+
+
+def test_notes_are_kept_and_exported(run: Path, client: TestClient) -> None:
+    told = {"marked": "1", "text": '=1+1 <script>alert("x")</script>'}
+    answer = client.post("/unit/0/0/note", data=told, headers={"origin": HERE})
+    assert answer.status_code == 200
+    assert "<script>alert" not in answer.text
+    assert json.loads((run / "notes.json").read_text())[0]["marked"] is True
+    assert "'=1+1" in client.get("/export.csv").text
+    assert client.get("/export.json").json()[0]["note"] == told["text"]
+    assert conceptx.Run.open(run).keeps("report")
+    client.post("/unit/0/0/note", data={"text": ""}, headers={"origin": HERE})
+    assert client.get("/export.json").json() == []
+    long = client.post("/unit/0/0/note", data={"text": "x" * 10_001}, headers={"origin": HERE})
+    assert long.status_code == 400
+
+
+def test_suggestions_and_pictures(client: TestClient) -> None:
+    assert client.get("/suggest?q=bed").json()[0] == "Beds"
+    assert client.get("/suggest?q=").json() == []
+    assert client.get("/picture/0").status_code == 404
+    assert client.get("/picture/100000").status_code == 404
+
+
+def test_a_run_without_a_network_says_so(client: TestClient) -> None:
+    sent = {"image": ("a.png", b"not a picture", "image/png")}
+    answer = client.post("/own-image", files=sent, headers={"origin": HERE})
+    assert answer.status_code == 400
+    assert "no network" in answer.text
+
+
+def test_a_changed_report_is_refused(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / "report" / "report.json").write_text("{}")
+    with pytest.raises(InputError, match="changed"):
+        Explorer.open(copy)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_the_pages_work_in_a_browser_without_a_word_on_the_console(run: Path, tmp_path: Path) -> None:
+    uvicorn = pytest.importorskip("uvicorn")
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(make_app(run, port), log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.05)
+        try:
+            for address in ("/", "/unit/0/0", "/what-if?expression=Beds&unit=0/0", "/labels?label=bed&class=Toilets"):
+                quiet = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+                quiet += "--disable-component-update --disable-sync --enable-logging=stderr --v=0 --dump-dom"
+                where = [f"--user-data-dir={tmp_path}", f"http://127.0.0.1:{port}{address}"]
+                command = [str(CHROMIUM), *quiet.split(), "--virtual-time-budget=3000", *where]
+                done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+                assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+                assert 'data-ready="1"' in done.stdout, address
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
