@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from conceptx.errors import JobError
-from conceptx.files import atomic_path, digest_file, digest_json, remove_leftovers, write_json, write_text
+from conceptx.files import (
+    atomic_path,
+    digest_file,
+    digest_json,
+    remove_leftovers,
+    write_json,
+    write_many,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -61,3 +69,13 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
 def test_digest_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert digest_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_many_files_are_written_and_none_is_left_half(tmp_path: Path) -> None:
+    written = write_many(tmp_path, [("a/b.txt", b"x"), ("c.txt", b"")])
+    assert [p.relative_to(tmp_path).as_posix() for p in written] == ["a/b.txt", "c.txt"]
+    assert (tmp_path / "a" / "b.txt").read_bytes() == b"x"
+    assert not [p for p in tmp_path.rglob("*") if p.name.endswith(".partial")]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JobError):
+        write_many(tmp_path, [("file/x.txt", b"x")])

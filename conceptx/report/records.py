@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+from conceptx.files import json_ready
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -303,9 +306,14 @@ class Evidence:
     hypotheses_tried: int | None
     truth: Mapping[str, Any]
 
+    def to_json(self) -> str:
+        """Return the content of `report.json`: equal for equal evidence; one line, which is many times faster."""
+        return json.dumps(self, default=_plain, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the evidence as dictionaries, lists, texts and numbers, as `report.json` holds it."""
-        return asdict(self)
+        made: dict[str, Any] = json.loads(self.to_json())
+        return made
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Evidence:
@@ -314,6 +322,14 @@ class Evidence:
             raise ValueError(f"the schema is {data.get('schema')!r}, not {SCHEMA!r}")
         made: Evidence = _record(cls, data)
         return made
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold of one record or number; the encoder asks again for what is inside."""
+    kind: Any = type(value)
+    if hasattr(kind, "__dataclass_fields__"):
+        return {name: getattr(value, name) for name, _ in _fields(kind)}
+    return json_ready(value)
 
 
 @cache

@@ -6,9 +6,10 @@ Callers need `write_report`.
 from __future__ import annotations
 
 import shutil
+from itertools import chain
 from pathlib import Path
 
-from conceptx.files import digest_file, write_bytes, write_json, write_text
+from conceptx.files import digest_file, write_json, write_many, write_text
 from conceptx.progress import Progress, silent
 from conceptx.report.card import model_card
 from conceptx.report.crate import crate
@@ -41,7 +42,7 @@ def write_report(
         write_text(out / "index.html", render(evidence, pictures))
     else:
         names += _write_folder(evidence, pictures, out, progress)
-    write_json(out / "report.json", evidence.to_dict())
+    write_text(out / "report.json", evidence.to_json())
     write_json(out / "report.schema.json", report_schema())
     texts = csv_files(evidence, inputs) | {
         "report.ttl": to_turtle(evidence, inputs),
@@ -56,14 +57,10 @@ def write_report(
 
 def _write_folder(evidence: Evidence, pictures: Pictures, out: Path, progress: Progress) -> list[str]:
     """Write the index page, the units' pages and the thumbnails; return the names of all but the index page."""
-    written = []
-    for image, name in thumbnail_names(pictures):
-        assert pictures is not None
-        write_bytes(out / name, pictures[image].data)
-        written.append(name)
-    pages = render_folder(evidence, pictures)
-    for name, content in progress(pages, total=len(evidence.units) + 1, label="report: pages"):
-        write_text(out / name, content)
-        if name != "index.html":
-            written.append(name)
-    return written
+    pages = progress(render_folder(evidence, pictures), total=len(evidence.units) + 1, label="report: pages")
+    files = chain(
+        ((name, pictures[image].data) for image, name in thumbnail_names(pictures) if pictures is not None),
+        ((name, content.encode()) for name, content in pages),
+    )
+    written = [path.relative_to(out).as_posix() for path in write_many(out, files)]
+    return [name for name in written if name != "index.html"]
