@@ -57,7 +57,7 @@ def is_rendered(run: Run) -> bool:
 def images_read(run: Run, given: Given) -> dict[str, object]:
     """Return what the image stage depends on: content where it is cheap, else names, sizes and times of the files."""
     request = run.request
-    facts: dict[str, object] = {"protocol": request.protocol, "seed": request.seed}
+    facts: dict[str, object] = {"protocol": request.protocol, "seed": request.seed, "splits": request.splits}
     if request.activations is not None and request.labels is not None:
         facts["activations"] = digest_file(_existing(run.resolve(request.activations)))
         facts["labels"] = digest_file(_existing(run.resolve(request.labels)))
@@ -72,7 +72,7 @@ def images_read(run: Run, given: Given) -> dict[str, object]:
 
 def read_images(run: Run, given: Given, fractions: tuple[float, float, float], progress: Progress) -> ImageSet:
     """Return the run's image set with a split for every image; splits that the images bring stand."""
-    from conceptx.images.splits import split_images
+    from conceptx.images.splits import split_images, use_original_splits
 
     request = run.request
     if given.images is not None:
@@ -88,9 +88,11 @@ def read_images(run: Run, given: Given, fractions: tuple[float, float, float], p
         from conceptx.images.formats import open_images
 
         kind, _, location = request.images.partition(":")
-        found = open_images(f"{kind}:{run.resolve(location)}")
+        found = open_images(f"{kind}:{run.resolve(location)}", progress)
     if request.activations is not None and request.images is not None:
         found = _labelled(found, run)
+    if request.splits == "original":
+        found = use_original_splits(found, seed=request.seed, progress=progress)
     run.record_inputs({"images": found.digest, "images_root": _inside(run, found.root)})
     divided = split_images(found, fractions=fractions, seed=request.seed, progress=progress)
     present = set(divided.images["split"].to_pylist())
@@ -112,8 +114,11 @@ def image_set_of(run: Run, given: Given) -> ImageSet:
         images=read_parquet(run.path / "images.parquet", IMAGES),
         objects=read_parquet(run.path / "objects.parquet", OBJECTS),
         attribution=facts["attribution"],
+        notes=tuple(facts.get("notes", ())),
     )
-    return kept if given.images is None else replace(given.images, images=kept.images, objects=kept.objects)
+    if given.images is None:
+        return kept
+    return replace(given.images, images=kept.images, objects=kept.objects, original_splits=())
 
 
 def _images_of_tables(run: Run) -> ImageSet:
@@ -153,7 +158,7 @@ def _labelled(images: ImageSet, run: Run) -> ImageSet:
             raise InputError(
                 labels.source, f"image {unsplit!r} has no split", "add a row for it, or drop its activations"
             )
-    return replace(images, images=from_rows(table, IMAGES), objects=from_rows(objects, OBJECTS))
+    return replace(images, images=from_rows(table, IMAGES), objects=from_rows(objects, OBJECTS), original_splits=())
 
 
 def _listing(path: Path) -> str:
@@ -304,7 +309,7 @@ def map_labels_of(run: Run, progress: Progress) -> Sequence[str]:
     _, coverage = build_scenes(images, mapping, hierarchy)
     run.record_inputs({"ontology": hierarchy.digest})
     notes = [f"{run.request.ontology}: {note}" for note in hierarchy.about.get("notes", ())]
-    write_json(run.path / "annotation.json", {"warnings": [*notes, *coverage.warnings()]})
+    write_json(run.path / "annotation.json", {"warnings": [*notes, *images.notes, *coverage.warnings()]})
     stored = sorted(p.relative_to(run.path).as_posix() for p in (run.path / "hierarchy").iterdir() if p.is_file())
     return ["mapping.sssom.tsv", "annotation.json", *stored]
 

@@ -37,6 +37,7 @@ from conceptx.tables import CONTROLS, HYPOTHESES, MARGINS, VERDICTS, read_parque
 if TYPE_CHECKING:
     from conceptx.activations.store import Activations
     from conceptx.annotation.scenes import Scenes
+    from conceptx.comparison.of_run import Material
     from conceptx.induction import Settings
     from conceptx.ontology.hierarchy import Hierarchy
     from conceptx.report import ReportInput
@@ -77,7 +78,8 @@ def images(run: Run, given: Given, progress: Progress) -> bool:
         found = read_images(run, given, protocol_of(run).fractions, progress)
         write_parquet(run.path / "images.parquet", found.images)
         write_parquet(run.path / "objects.parquet", found.objects)
-        write_json(run.path / "images.json", {"name": found.name, "attribution": found.attribution})
+        facts = {"name": found.name, "attribution": found.attribution, "notes": list(found.notes)}
+        write_json(run.path / "images.json", facts)
         return ["images.parquet", "objects.parquet", "images.json"]
 
     return run.stage("images", reads=images_read(run, given), work=work)
@@ -244,6 +246,33 @@ def report_input(run: Run, given: Given) -> ReportInput:
         digests={name: run.manifest["inputs"][name] for name in INPUTS if run.manifest["inputs"].get(name)},
         warnings=run.warnings,
         image_set=None if image_set.root is None and given.images is None else image_set,
+    )
+
+
+def comparison_material(run: Run) -> Material:
+    """Return what other methods may label the units of a run from, and what their labels are measured on."""
+    from conceptx.comparison.of_run import Material
+
+    images = image_set_of(run, Given())
+    splits = splits_of(run)
+    labels: dict[str, dict[str, None]] = {image: {} for image in splits}
+    for image, label in zip(images.objects["image"].to_pylist(), images.objects["label"].to_pylist(), strict=True):
+        if image in labels:
+            labels[image][label] = None
+    hypotheses = read_parquet(run.path / "hypotheses.parquet", HYPOTHESES).to_pylist()
+    return Material(
+        values={
+            (layer.layer, unit): row
+            for layer in layers_of(run)
+            for unit, row in zip(layer.units, layer.for_images(list(splits)).values, strict=True)
+        },
+        scenes=scenes_of(run),
+        splits=splits,
+        proposed={(row["layer"], row["unit"]): row["expression"] for row in hypotheses if row["proposed"]},
+        objects=[list(labels[image]) for image in splits],
+        images=None if images.root is None else images,
+        seed=run.request.seed,
+        min_targets=protocol_of(run).min_targets,
     )
 
 

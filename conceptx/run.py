@@ -36,6 +36,9 @@ from conceptx.tables import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from conceptx.comparison import Comparison
+    from conceptx.report.notebook import UnitView
+
 MANIFEST_VERSION = 1
 
 TRAINED = "train"
@@ -55,8 +58,9 @@ class Request:
     """What a run was asked for; relative paths are relative to the run folder.
 
     Either `model`, `layers` and `images` are given, or the tables `activations` and `labels`. Without an `ontology`
-    every label is a class of its own. `objective` and `max_length` take the place of the protocol's. `single_file`
-    puts the whole report into one page.
+    every label is a class of its own. `objective` and `max_length` take the place of the protocol's. `splits` is
+    "own" or "original": the image set's train, val and test become induction, evaluation and verification.
+    `single_file` puts the whole report into one page.
     """
 
     model: str | None = None
@@ -70,6 +74,7 @@ class Request:
     protocol: str = "conceptx"
     objective: str | None = None
     max_length: int | None = None
+    splits: str = "own"
     image_classes: bool = False
     max_bad: float = 0.01
     single_file: bool = False
@@ -88,6 +93,8 @@ class Request:
                     raise InputError("request", f"no {name} is given", f"add --{name}, or --activations and --labels")
         if self.max_length is not None and not 1 <= self.max_length <= 6:
             raise InputError("request", f"max_length is {self.max_length}", "choose a length from 1 to 6")
+        if self.splits not in ("own", "original"):
+            raise InputError("request", f"splits is {self.splits!r}", "choose own or original")
         if not 0 <= self.max_bad <= 1:
             raise InputError("request", f"max_bad is {self.max_bad}", "choose a share from 0 to 1")
         return self
@@ -224,6 +231,20 @@ class Run:
     def report_path(self) -> Path:
         """The report's page."""
         return self.path / "report" / "index.html"
+
+    def unit(self, unit: str | int, layer: str | None = None) -> UnitView:
+        """One unit of the report: it shows itself in a notebook, and `plot()` draws a figure of it."""
+        from conceptx.report.notebook import read_unit
+
+        return read_unit(self.path, unit, layer)
+
+    def compare(self, methods: Sequence[str] = (), labels: Sequence[str | Path] = ()) -> Comparison:
+        """Other methods' labels beside the run's own, measured on the same images (see `conceptx compare`)."""
+        from conceptx.comparison.of_run import METHODS, Wanted, compare
+        from conceptx.pipeline import comparison_material
+
+        wanted = Wanted(methods=tuple(methods) or METHODS, files=tuple(Path(path) for path in labels))
+        return compare(comparison_material(self), wanted)
 
     def _table(self, name: str, schema: pa.Schema) -> ResultTable:
         path = self.path / f"{name}.parquet"

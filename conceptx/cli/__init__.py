@@ -13,7 +13,9 @@ import click
 
 from conceptx import __version__
 from conceptx.cli.audit import audit, diff
+from conceptx.cli.compare import compare
 from conceptx.cli.explore import explore
+from conceptx.cli.images import images
 from conceptx.cli.ontology import ontology
 from conceptx.cli.runs import annotate, demo, explain, extract, induce, report, verify
 from conceptx.errors import ConceptxError
@@ -28,7 +30,21 @@ def cli() -> None:
     """
 
 
-for _command in (demo, explain, extract, annotate, induce, verify, report, audit, diff, explore, ontology):
+for _command in (
+    demo,
+    explain,
+    extract,
+    annotate,
+    induce,
+    verify,
+    report,
+    compare,
+    audit,
+    diff,
+    explore,
+    images,
+    ontology,
+):
     cli.add_command(_command)
 
 

@@ -6,51 +6,54 @@ broken, oversized or misplaced file is a `BadImage` that names it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from conceptx.errors import InputError
-from conceptx.files import digest_bytes
+from conceptx.images.pictures import BadImage, Pixels, inside, read_picture, read_stored
 from conceptx.tables import IMAGES, OBJECTS
 
-MAX_PIXELS = 80_000_000
-"""Larger pictures are refused before they are decoded."""
+__all__ = ["BadImage", "ImageSet", "inside", "read_picture"]
 
-MAX_BYTES = 512_000_000
-"""Larger files are refused before they are read."""
-
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
-
-
-class BadImage(InputError):  # noqa: N818 - the name says what it is
-    """A picture that cannot be read."""
+_ROWS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images (table IMAGES) and the objects in them (table OBJECTS); paths are relative to the folder `root`."""
+    """Images (table IMAGES) and the objects in them (table OBJECTS); paths are relative to the folder `root`.
+
+    `notes` are sentences about what was left out when the set was read. `original_splits` are the splits that the data
+    set's publishers made (`train`, `val`, `test` or None for each image); `conceptx.images.splits` may use them.
+    `pictures` gives an image's pixels by its name where they are in no file.
+    """
 
     name: str
     root: Path | None
     images: pa.Table
     objects: pa.Table
     attribution: str = ""
+    notes: tuple[str, ...] = ()
+    original_splits: tuple[str | None, ...] = ()
+    pictures: Callable[[str], Pixels] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", self.images.select(IMAGES.names).cast(IMAGES))
         object.__setattr__(self, "objects", self.objects.select(OBJECTS.names).cast(OBJECTS))
-        seen: set[str] = set()
-        for image in self.ids:
-            if image in seen:
-                raise InputError(self.name, f"image {image!r} appears twice", "keep one image of that name")
-            seen.add(image)
+        if self.original_splits and len(self.original_splits) != len(self):
+            what = f"there are {len(self.original_splits)} original splits for {len(self)} images"
+            raise InputError(self.name, what, "give one for each image, or none")
+        if pc.count_distinct(self.images["image"], mode="all").as_py() < len(self):
+            seen: set[str] = set()
+            image = next(image for image in self.ids if image in seen or seen.add(image))  # type: ignore[func-returns-value]
+            raise InputError(self.name, f"image {image!r} appears twice", "keep one image of that name")
 
     def __len__(self) -> int:
         return int(self.images.num_rows)
@@ -64,13 +67,11 @@ class ImageSet:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over both tables, the pictures' own digests included."""
-        parts = []
-        for table in (self.images, self.objects):
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, table.schema) as writer:
-                writer.write_table(table.combine_chunks())
-            parts.append(sink.getvalue().to_pybytes())
-        return digest_bytes(b"\0".join(parts))
+        total = hashlib.sha256()
+        _hash_table(self.images, total)
+        total.update(b"\0")
+        _hash_table(self.objects, total)
+        return total.hexdigest()
 
     def subset(self, images: Sequence[str]) -> ImageSet:
         """Return the image set of these images, in this order."""
@@ -78,74 +79,49 @@ class ImageSet:
         missing = next((image for image in images if image not in place), None)
         if missing is not None:
             raise InputError(self.name, f"there is no image {missing!r}", "check the name")
-        kept = set(images)
-        mask = pa.array([image in kept for image in self.objects["image"].to_pylist()], pa.bool_())
-        return replace(self, images=self.images.take([place[i] for i in images]), objects=self.objects.filter(mask))
+        rows = [place[image] for image in images]
+        kept = pc.is_in(self.objects["image"], value_set=pa.array(images, pa.string()))
+        splits = tuple(self.original_splits[i] for i in rows) if self.original_splits else ()
+        return replace(self, images=self.images.take(rows), objects=self.objects.filter(kept), original_splits=splits)
 
-    def load(self, i: int) -> npt.NDArray[np.uint8]:
+    def load(self, i: int) -> Pixels:
         """Return picture `i` as RGB (H, W, 3), turned as its EXIF data say."""
+        if self.pictures is not None:
+            return self.pictures(self.ids[i])
         path = self.images["path"][i].as_py()
         if self.root is None or path is None:
             raise BadImage(f"image {self.ids[i]!r}", "there is no picture of it", "give the pictures with --images")
-        return read_picture(inside(self.root, path))
+        return read_stored(self.root, path)
 
 
-def inside(root: Path, path: str) -> Path:
-    """Return ``root / path``; a path that leads out of `root`, through links too, is refused."""
-    try:
-        whole = (root / path).resolve()
-        within = whole.is_relative_to(root.resolve())
-    except (OSError, ValueError, RuntimeError) as error:
-        raise BadImage(repr(path), f"this is no path of a file ({error})", "correct it or remove the image") from error
-    if not within:
-        raise BadImage(path, f"the path leaves the folder {root}", "keep all pictures below it")
-    return whole
+class _Hashing:
+    """A file that only hashes what is written to it."""
+
+    closed = False
+
+    def __init__(self, total: Any) -> None:
+        self._total = total
+        self._size = 0
+
+    def write(self, data: Any) -> int:
+        self._total.update(data)
+        self._size += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._size
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
-def read_picture(path: Path) -> npt.NDArray[np.uint8]:
-    """Return a picture file as RGB (H, W, 3): its first frame, whatever its mode, turned as its EXIF data say.
-
-    What is transparent shows white.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise BadImage(str(path), f"the file has {size:,} bytes", f"reduce it to {MAX_BYTES:,} or fewer")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise BadImage(str(path), "there is no such file", "add the picture or remove it from the list") from None
-    except OSError as error:
-        what = f"the file cannot be read ({error.strerror or error})"
-        raise BadImage(str(path), what, "make it readable, or remove it") from error
-    try:
-        return _decoded(data)
-    except BadImage as error:
-        raise BadImage(str(path), error.what, error.mend) from None
-    except Exception as error:  # a decoder meets a hostile file with whatever its code runs into
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if "<_io" in first:  # the decoder names our buffer by its address, which differs from run to run
-            first = "its format is not known"
-        raise BadImage(str(path), f"the picture cannot be read ({first})", "replace or remove it") from error
-
-
-def _decoded(data: bytes) -> npt.NDArray[np.uint8]:
-    from PIL import Image, ImageOps
-
-    Image.init()
-    formats = [name for name in _FORMATS if name in Image.OPEN]
-    with Image.open(BytesIO(data), formats=formats) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            what = f"the picture has {picture.width} × {picture.height} pixels"
-            raise BadImage("", what, f"reduce it to {MAX_PIXELS:,} pixels or fewer")
-        picture.verify()
-    with Image.open(BytesIO(data), formats=formats) as picture:
-        picture.load()
-        turned = ImageOps.exif_transpose(picture)
-        if turned.mode.startswith("I"):
-            wide = np.asarray(turned, dtype=np.int64)
-            grey = np.clip(wide >> 8 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)
-            return np.repeat(grey[:, :, None], 3, axis=2)
-        if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
-            over = turned.convert("RGBA")
-            turned = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-        return np.array(turned.convert("RGB"), dtype=np.uint8)
+def _hash_table(table: pa.Table, total: Any) -> None:
+    """Add a table to a hash; the result depends on the rows alone, never on how they lie in memory."""
+    with pa.ipc.new_stream(pa.PythonFile(_Hashing(total), mode="w"), table.schema) as writer:
+        for start in range(0, max(table.num_rows, 1), _ROWS_AT_ONCE):
+            part = table.slice(start, _ROWS_AT_ONCE)
+            # A slice shares its memory, whose unused bits would be hashed too; `take` copies the rows alone.
+            writer.write_table(part.take(pa.array(np.arange(part.num_rows))).combine_chunks())

@@ -1,20 +1,40 @@
 """Near-duplicates: pictures that look the same, found by a perceptual hash.
 
-`perceptual_hash` gives a picture's hash and `groups` joins the images whose hashes differ in few bits, so that a split
-can keep them together.
+`hashes` gives the pictures' hashes and `groups` joins the images whose hashes differ in few bits, so that a split can
+keep them together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from conceptx.images.parallel import in_threads
+from conceptx.images.pictures import BadImage
+from conceptx.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from conceptx.images.dataset import ImageSet
 
 _SIDE = 9
 _BANDS = 4
 MAX_DISTANCE = 3
 """Hashes that differ in so many of 64 bits are of near-duplicates."""
+
+
+def hashes(images: ImageSet, progress: Progress = silent) -> list[int | BadImage]:
+    """Return the perceptual hash of each image's picture, or what is wrong with the picture."""
+
+    def of(i: int) -> int | BadImage:
+        try:
+            return perceptual_hash(images.load(i))
+        except BadImage as error:
+            return error
+
+    return list(in_threads(of, range(len(images)), progress, "near-duplicates"))
 
 
 def perceptual_hash(picture: npt.NDArray[np.uint8]) -> int:

@@ -1,7 +1,7 @@
 """Splits: which images a hypothesis is learned from, and which it is tested on.
 
 `split_images` gives every image of a set one of `induction`, `evaluation` and `verification`; a set that brings its own
-keeps it.
+keeps it. `use_original_splits` takes those of a data set's publishers instead.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pyarrow as pa
@@ -17,11 +16,12 @@ import pyarrow as pa
 from conceptx.errors import InputError
 from conceptx.images.dataset import BadImage, ImageSet
 from conceptx.images.duplicates import groups as duplicate_groups
-from conceptx.images.duplicates import perceptual_hash
+from conceptx.images.duplicates import hashes
 from conceptx.progress import Progress, silent
 from conceptx.tables import IMAGES, SPLITS
 
 FRACTIONS = (0.6, 0.2, 0.2)
+_ORIGINAL = {"train": "induction", "val": "evaluation", "test": "verification"}
 
 
 def split_images(
@@ -42,26 +42,49 @@ def split_images(
         image = images.ids[given.index(None)]
         raise InputError(images.name, f"image {image!r} has no split, others have", "give every image a split, or none")
     splits = assign_splits(images.images, near_duplicates(images, progress), fractions, seed)
-    column = IMAGES.get_field_index("split")
-    return replace(
-        images, images=images.images.set_column(column, IMAGES.field("split"), pa.array(splits, pa.string()))
-    )
+    return _with_splits(images, splits)
+
+
+def use_original_splits(images: ImageSet, *, seed: int = 0, progress: Progress = silent) -> ImageSet:
+    """Return the image set with the splits that its publishers made: train → induction, val → evaluation, test →
+    verification.
+
+    Where only one of val and test is labelled, it is divided in halves between evaluation and verification, by `seed`
+    and with near-duplicates kept together.
+    """
+    given = images.original_splits
+    if not given:
+        raise InputError(images.name, "the image set has no splits of its own", "let them be made instead")
+    without = next((image for image, split in zip(images.ids, given, strict=True) if split not in _ORIGINAL), None)
+    if without is not None:
+        what = f"image {without!r} is in no original split"
+        raise InputError(images.name, what, "let the splits be made instead, or leave the image out")
+    present = set(given)
+    if "train" not in present or len(present) < 2:
+        what = f"the original splits are only {', '.join(sorted(filter(None, present)))}"
+        raise InputError(images.name, what, "bring train beside val or test, or let the splits be made instead")
+    splits = [_ORIGINAL[split or ""] for split in given]
+    if len(present) == 2:
+        rest = [i for i, split in enumerate(given) if split != "train"]
+        tested = images.subset([images.ids[i] for i in rest])
+        halves = assign_splits(tested.images, near_duplicates(tested, progress), (0.0, 0.5, 0.5), seed)
+        for i, half in zip(rest, halves, strict=True):
+            splits[i] = half
+    return _with_splits(images, splits)
 
 
 def near_duplicates(images: ImageSet, progress: Progress = silent) -> list[int]:
     """Return a group number for each image; images without a picture that can be read are groups of their own."""
-
-    def hashed(i: int) -> int | None:
-        try:
-            return perceptual_hash(images.load(i))
-        except BadImage:
-            return None
-
-    if images.root is None:
+    if images.root is None and images.pictures is None:
         return list(range(len(images)))
-    with ThreadPoolExecutor() as pool:
-        found = list(progress(pool.map(hashed, range(len(images))), total=len(images), label="near-duplicates"))
-    return duplicate_groups(found)
+    return duplicate_groups([None if isinstance(h, BadImage) else h for h in hashes(images, progress)])
+
+
+def _with_splits(images: ImageSet, splits: Sequence[str]) -> ImageSet:
+    column = IMAGES.get_field_index("split")
+    return replace(
+        images, images=images.images.set_column(column, IMAGES.field("split"), pa.array(splits, pa.string()))
+    )
 
 
 def assign_splits(

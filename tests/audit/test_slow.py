@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from conceptx.audit import slow
 from conceptx.audit.scenes import holds, read_pictures
 from conceptx.induction import scores
+from conceptx.verification.corrections import benjamini_hochberg, holm
 from conceptx.verification.measures import measure
-from conceptx.verification.statistics import benjamini_hochberg, holm, rank
+from conceptx.verification.statistics import rank
 
 VALUES = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 7.0]), min_size=2, max_size=60)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from conceptx.errors import InputError
-from conceptx.images import dataset
+from conceptx.images import dataset, pictures
 from conceptx.images.dataset import BadImage, ImageSet, inside, read_picture
+from conceptx.images.pictures import picture_size, read_mask
 from conceptx.tables import IMAGES, OBJECTS, from_rows
 
 
@@ -40,6 +44,15 @@ def turned() -> bytes:
     return file_of(solid("RGB", (200, 10, 10)), "JPEG", exif=exif, quality=95)
 
 
+def several_views() -> bytes:
+    """A JPEG with two pictures in it, as telephones make them."""
+    return file_of(solid("RGB", (0, 99, 0)), "MPO", save_all=True, append_images=[solid("RGB", (99, 0, 0))])
+
+
+def shares(*values: float) -> bytes:
+    return file_of(Image.fromarray(np.full((4, 6), values, np.float32)), "TIFF")
+
+
 def animated() -> bytes:
     frames = [solid("RGB", colour) for colour in ((255, 0, 0), (0, 255, 0))]
     return file_of(frames[0], "GIF", save_all=True, append_images=frames[1:])
@@ -60,6 +73,16 @@ READABLE = {
     "four inks": (file_of(solid("CMYK", (0, 0, 0, 0)), "JPEG"), (4, 6), (255, 255, 255)),
     "turned": (turned(), (6, 4), (200, 10, 10)),
     "animated": (animated(), (4, 6), (255, 0, 0)),
+    "several views": (several_views(), (4, 6), (0, 99, 0)),
+    "grey and transparent": (file_of(solid("LA", (0, 128)), "PNG"), (4, 6), (127, 127, 127)),
+    "a transparent palette": (file_of(solid("P", 0), "PNG", transparency=0), (4, 6), (255, 255, 255)),
+    "floating point, to 1": (shares(0.5), (4, 6), (128, 128, 128)),
+    "floating point, to 255": (shares(200.0), (4, 6), (200, 200, 200)),
+    "16 bit of few values": (file_of(Image.fromarray(np.full((4, 6), 9, np.uint16)), "PNG"), (4, 6), (9, 9, 9)),
+    "32 bit grey": (file_of(Image.fromarray(np.full((4, 6), 77, np.int32)), "TIFF"), (4, 6), (77, 77, 77)),
+    "inks of a scanner": (file_of(solid("CMYK", (255, 0, 0, 0)), "TIFF"), (4, 6), (0, 255, 255)),
+    "broadcast colours": (file_of(solid("YCbCr", (128, 128, 128)), "JPEG"), (4, 6), (128, 128, 128)),
+    "WebP": (file_of(solid("RGB", (0, 0, 0)), "WEBP", lossless=True), (4, 6), (0, 0, 0)),
 }
 
 
@@ -92,6 +115,9 @@ HOSTILE = {
     "truncated JPEG": file_of(Image.fromarray(NOISE), "JPEG")[:700],
     "spoiled": WHOLE[:600] + bytes([WHOLE[600] ^ 255]) + WHOLE[601:],
     "a bomb": claiming(60000, 60000),
+    "numbers that are none": shares(float("nan")),
+    "a font": b"\0\1\0\0" + bytes(60),
+    "a JPEG of no size": b"\xff\xd8\xff\xc0\0\x0b\x08\0\0\0\0\1\1\x11\0\xff\xd9",
 }
 
 
@@ -113,7 +139,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path) -> 
 
 
 def test_too_large_a_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "MAX_BYTES", 100)
+    monkeypatch.setattr(pictures, "MAX_BYTES", 100)
     (tmp_path / "big.png").write_bytes(WHOLE)
     with pytest.raises(BadImage, match=r"big\.png: the file has [0-9,]+ bytes; reduce it to 100 or fewer"):
         read_picture(tmp_path / "big.png")
@@ -122,8 +148,32 @@ def test_too_large_a_file_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match="there is no such file; add the picture"):
         read_picture(tmp_path / "none.png")
+    with pytest.raises(BadImage, match="there is no such file"):
+        read_picture(tmp_path / "none.png" / "x.png")
     with pytest.raises(BadImage, match="the file cannot be read"):
         read_picture(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(BadImage, match=r"x\.png: the file cannot be read \(it is no plain file\)"):
+        read_picture(tmp_path / "x.png")
+
+
+def test_a_mask_is_read_as_it_is_stored(tmp_path: Path) -> None:
+    palette = Image.fromarray(np.array([[3, 250]], np.uint8)).convert("P")
+    palette.putdata([3, 250])
+    palette.save(tmp_path / "p.png")
+    assert read_mask(tmp_path / "p.png").tolist() == [[3, 250]]
+    Image.fromarray(np.array([[70, 40000]], np.uint16)).save(tmp_path / "w.png")
+    assert read_mask(tmp_path / "w.png").tolist() == [[70, 40000]]
+    with pytest.raises(BadImage, match="there is no such file"):
+        read_mask(tmp_path / "none.png")
+
+
+def test_the_size_of_a_turned_picture_is_that_which_is_shown() -> None:
+    assert picture_size(turned()) == (4, 6)
+    assert picture_size(WHOLE) == (40, 40)
 
 
 @pytest.mark.parametrize("path", ["../secret.png", "/etc/hostname", "a/../../secret.png", "link.png"])
@@ -160,6 +210,35 @@ def test_a_subset_has_its_images_in_the_given_order_and_only_their_objects() -> 
     assert images.subset(images.ids).digest == images.digest
     with pytest.raises(InputError, match="there is no image 'd'"):
         images.subset(["d"])
+
+
+def test_the_digest_is_of_the_rows_and_not_of_their_place_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"image": "a", "object": str(i), "label": "cat", "attributes": [{"role": "r", "value": "v"}] if i % 3 else None}
+        for i in range(10)
+    ]
+    table = from_rows(rows, OBJECTS)
+    images = from_rows([{"image": "a"}], IMAGES)
+    whole = ImageSet("x", None, images, table)
+    parts = ImageSet("x", None, images, pa.concat_tables([table.slice(0, 3), table.slice(3, 1), table.slice(4)]))
+    assert whole.digest == parts.digest
+    assert whole.digest != ImageSet("x", None, images, table.slice(0, 9)).digest
+    monkeypatch.setattr(dataset, "_ROWS_AT_ONCE", 4)
+    other = ImageSet("x", None, images, pa.concat_tables([table.slice(0, 5), table.slice(5)]))
+    assert ImageSet("x", None, images, table).digest == other.digest
+
+
+def test_pictures_may_come_from_a_function() -> None:
+    images = replace(set_of(None, "a", "b"), pictures=lambda name: np.full((1, 2, 3), ord(name), np.uint8))
+    assert images.load(1)[0, 0, 0] == ord("b")
+    assert images.subset(["b"]).load(0)[0, 0, 0] == ord("b")
+
+
+def test_original_splits_go_with_their_images() -> None:
+    images = replace(set_of(None, "a", "b"), original_splits=("train", "val"))
+    assert images.subset(["b"]).original_splits == ("val",)
+    with pytest.raises(InputError, match="there are 1 original splits for 2 images"):
+        replace(images, original_splits=("train",))
 
 
 def test_a_message_is_the_same_in_every_run(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
-from conceptx.images.splits import FRACTIONS, assign_splits, split_images
+from conceptx.images.splits import FRACTIONS, assign_splits, split_images, use_original_splits
 from conceptx.tables import IMAGES, OBJECTS, SPLITS, from_rows
 
 
@@ -90,3 +90,34 @@ def test_copies_of_a_picture_go_into_one_split(tmp_path: Path) -> None:
     splits = split_images(images).images["split"].to_pylist()
     assert splits[:38:2] == splits[1:38:2]
     assert Counter(splits)["induction"] in range(22, 27)
+
+
+def original(*splits: str | None) -> ImageSet:
+    return ImageSet("x", None, table(["a"] * len(splits)), from_rows([], OBJECTS), original_splits=splits)
+
+
+def test_original_splits_become_ours_on_request() -> None:
+    chosen = use_original_splits(original("val", "train", "test", "train"))
+    assert chosen.images["split"].to_pylist() == ["evaluation", "induction", "verification", "induction"]
+
+
+@pytest.mark.parametrize("other", ["val", "test"])
+def test_one_original_split_beside_train_is_halved(other: str) -> None:
+    images = original(*["train"] * 10, *[other] * 10)
+    splits = use_original_splits(images, seed=3).images["split"].to_pylist()
+    assert splits[:10] == ["induction"] * 10
+    assert Counter(splits[10:]) == {"evaluation": 5, "verification": 5}
+    assert splits == use_original_splits(images, seed=3).images["split"].to_pylist()
+    assert splits != use_original_splits(images, seed=4).images["split"].to_pylist()
+
+
+def test_original_splits_that_cannot_be_used() -> None:
+    images = ImageSet("x", None, table(["a"]), from_rows([], OBJECTS))
+    for found, message in (
+        (images, "the image set has no splits of its own"),
+        (original("train", None), "image 'i1' is in no original split"),
+        (original("train", "train"), "the original splits are only train; bring train beside val or test"),
+        (original("val", "test"), "the original splits are only test, val"),
+    ):
+        with pytest.raises(InputError, match=message):
+            use_original_splits(found)

@@ -7,9 +7,11 @@ import pytest
 
 from conceptx.activations.store import Activations
 from conceptx.annotation.scenes import evaluate
+from conceptx.errors import InputError
 from conceptx.expressions import parse
 from conceptx.files import json_ready, write_json
-from conceptx.report import ReportInput, gather
+from conceptx.report import ReportInput, gather, write_report
+from conceptx.report.notebook import read_unit
 from conceptx.report.records import VERDICTS_IN_ORDER, Evidence
 from conceptx.tables import CONTROLS, HYPOTHESES, MARGINS, VERDICTS, from_rows
 from tests.report.worlds import World
@@ -140,3 +142,19 @@ def test_the_evidence_comes_back_from_its_json(world: ReportInput, tmp_path: Pat
     assert Evidence.from_dict(json.loads((tmp_path / "report.json").read_text())) == evidence
     with pytest.raises(ValueError, match="schema"):
         Evidence.from_dict({"schema": "other/1"})
+
+
+def test_a_unit_shows_itself_and_draws_a_figure(world: ReportInput, tmp_path: Path) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    write_report(world, tmp_path / "report")
+    view = read_unit(tmp_path, 0)
+    assert "<table>" in view._repr_html_()
+    figure = view.plot()
+    assert len(figure.axes) == 3
+    figure.savefig(tmp_path / "figure.pdf", backend="pdf")
+    assert matplotlib.get_backend()
+    read_unit(tmp_path, 7).plot()
+    with pytest.raises(InputError, match="no such unit"):
+        read_unit(tmp_path, "x")
+    with pytest.raises(InputError, match="no report"):
+        read_unit(tmp_path / "elsewhere", 0)

@@ -2,18 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from conceptx.errors import InputError, did_you_mean
 from conceptx.images.dataset import ImageSet
+from conceptx.images.formats.ade20k import read_ade20k
+from conceptx.images.formats.ade20k_scenes import read_ade20k_scenes
+from conceptx.images.formats.cifar import read_cifar
+from conceptx.images.formats.coco import read_coco, read_coco_panoptic
 from conceptx.images.formats.folder import read_folder
+from conceptx.images.formats.hugging_face import read_hugging_face
+from conceptx.images.formats.imagenet import read_imagenet
+from conceptx.images.formats.labelme import read_labelme
+from conceptx.images.formats.openimages import read_open_images
+from conceptx.images.formats.sun import read_sun
 from conceptx.images.formats.table import read_table
+from conceptx.images.formats.visual_genome import read_visual_genome
+from conceptx.images.formats.voc import read_voc
+from conceptx.progress import Progress, silent
 
-FORMATS: Mapping[str, Callable[[Path], ImageSet]] = {"folder": read_folder, "table": read_table}
+
+class Reader(Protocol):
+    """Reads the image set at a path."""
+
+    def __call__(self, path: Path, progress: Progress = silent) -> ImageSet:
+        """Return the image set."""
+        ...
 
 
-def open_images(spec: str) -> ImageSet:
+FORMATS: Mapping[str, Reader] = {
+    "ade20k": read_ade20k,
+    "ade20k_scenes": read_ade20k_scenes,
+    "cifar": read_cifar,
+    "coco": read_coco,
+    "coco_panoptic": read_coco_panoptic,
+    "folder": read_folder,
+    "hf": read_hugging_face,
+    "imagenet": read_imagenet,
+    "labelme": read_labelme,
+    "open_images": read_open_images,
+    "sun": read_sun,
+    "table": read_table,
+    "visual_genome": read_visual_genome,
+    "voc": read_voc,
+}
+
+
+def open_images(spec: str, progress: Progress = silent) -> ImageSet:
     """Open the image set that ``kind:path`` names."""
     kind, colon, path = spec.partition(":")
     if kind not in FORMATS:
@@ -21,4 +58,4 @@ def open_images(spec: str) -> ImageSet:
         raise InputError("images", f"there is no kind {kind!r}", hint or f"use one of {', '.join(FORMATS)}")
     if not colon or not path:
         raise InputError("images", f"{spec!r} names no path", f"write {kind}:PATH")
-    return FORMATS[kind](Path(path))
+    return FORMATS[kind](Path(path), progress)

@@ -1,0 +1,99 @@
+"""The command `compare`: the run's explanations beside those of other methods, on the same images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from conceptx.cli.options import print_json, progress_for, shared
+
+if TYPE_CHECKING:
+    from conceptx.comparison import Comparison
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--method", "methods", multiple=True, help="own, single, published or invert; repeatable.  [default: all]"
+)
+@click.option("--labels", "files", multiple=True, type=click.Path(path_type=Path), help="A table of another tool.")
+@click.option("--clip", type=click.Path(path_type=Path), help="The folder of a CLIP model, for CLIP-Dissect.")
+@click.option("--clip-function", "functions", multiple=True, help="soft-wpmi, wpmi, cosine, rank-reorder.")
+@click.option(
+    "--llm", metavar="URL", help="An endpoint that speaks OpenAI's protocol, such as http://localhost:8000/v1."
+)
+@click.option("--llm-model", default="gpt-4", show_default=True, help="The model to ask for at --llm.")
+@click.option("--llm-key", default="", metavar="VARIABLE", help="The environment variable that holds its key.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the table of all labels as CSV.")
+@shared
+def compare(
+    run: Path,
+    methods: tuple[str, ...],
+    files: tuple[Path, ...],
+    clip: Path | None,
+    functions: tuple[str, ...],
+    llm: str | None,
+    llm_model: str,
+    llm_key: str,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Put other methods' labels beside those of RUN, all measured on its verification images."""
+    from conceptx.comparison.llm import Endpoint
+    from conceptx.comparison.of_run import METHODS, Wanted
+    from conceptx.comparison.of_run import compare as compare_all
+    from conceptx.files import write_text
+    from conceptx.pipeline import comparison_material
+    from conceptx.report.export import to_csv
+    from conceptx.run import Run
+
+    wanted = Wanted(
+        methods=methods or METHODS,
+        files=files,
+        clip=clip,
+        clip_functions=functions or ("soft-wpmi",),
+        llm=None if llm is None else Endpoint(llm, llm_model, llm_key),
+    )
+    result = compare_all(comparison_material(Run.open(run)), wanted, progress_for(quiet or as_json))
+    if out is not None:
+        rows = [row.to_dict() for row in result.rows]
+        columns = list(rows[0]) if rows else ["method"]
+        write_text(out, to_csv(columns, ([row[name] for name in columns] for row in rows)))
+    if as_json:
+        print_json(result.to_dict())
+    elif not quiet:
+        _print(result)
+
+
+def _print(result: Comparison) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def estimate(value: float, low: float, high: float) -> str:
+        return "" if value != value else f"{value:.2f}\n{low:.2f} to {high:.2f}"
+
+    console = Console(highlight=False)
+    table = Table(
+        box=None, pad_edge=False, title=f"{result.units} units, {result.images} verification images that no method saw"
+    )
+    for name in ("method", "labelled", "distinct", "correlation", "AUROC", "holds", "best", "seconds"):
+        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method")
+    for m in result.methods:
+        table.add_row(
+            m.method,
+            str(m.covered),
+            str(m.distinct),
+            estimate(*m.correlation),
+            estimate(*m.auroc),
+            "" if m.holds.value != m.holds.value else f"{m.holds.value:.0%}\nof {m.testable}",
+            str(m.best),
+            "" if m.seconds is None else f"{m.seconds:.1f}",
+        )
+    console.print(table)
+    console.print("holds: q < 0.05 within the method, with higher values on targets; best: no method correlates more.")
+    for m in result.methods:
+        if m.note:
+            console.print(f"{m.method}: {m.note}", markup=False)

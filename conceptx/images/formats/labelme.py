@@ -1,0 +1,153 @@
+"""LabelMe: the JSON files of the desktop tool, and the XML files of the web tool."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from conceptx.errors import InputError
+from conceptx.images.dataset import ImageSet
+from conceptx.images.formats.columns import Box, ObjectColumns, union_box
+from conceptx.images.formats.json_stream import whole
+from conceptx.images.formats.reading import (
+    Entry,
+    Pictures,
+    existing_folder,
+    image_table,
+    split_of,
+    splits_or_none,
+)
+from conceptx.images.formats.shapes import numbers, points_box, polygon_area
+from conceptx.images.formats.words import PART_OF, attribute_role
+from conceptx.images.formats.xml_tree import number_of, read_xml, text_of
+from conceptx.progress import Progress, silent
+
+_Find = Callable[[str, str], str]
+
+
+def read_labelme(path: Path, progress: Progress = silent) -> ImageSet:
+    """Read all LabelMe files below a folder, JSON and XML; pictures lie where the files say, or beside them."""
+    pictures = Pictures(existing_folder(path))
+    files = [name for name in pictures.files if name.endswith((".json", ".xml"))]
+    if not files:
+        raise InputError(str(path), "there is neither a JSON nor an XML file", "give the folder with the annotations")
+    columns = ObjectColumns(str(path))
+    found: dict[str, str] = {}
+    for name in progress(files, label="annotations"):
+        read = _read_json if name.endswith(".json") else _read_xml
+        picture = read(path / name, name, pictures, columns, found)
+        if picture is not None:
+            found[picture] = name
+    if not found:
+        raise InputError(str(path), "no file is one of LabelMe's", "give the folder with the annotations")
+    names = sorted({*found, *pictures.paths})
+    return ImageSet(
+        path.resolve().name,
+        path,
+        image_table(path, [Entry(name, name) for name in names], progress),
+        columns.table(),
+        original_splits=splits_or_none([split_of(PurePosixPath(name).parts[:-1]) for name in names]),
+    )
+
+
+def _once(where: Path, picture: str, found: dict[str, str]) -> str:
+    if picture in found:
+        what = f"the picture {picture!r} is annotated in {found[picture]} already"
+        raise InputError(str(where), what, "keep one file a picture")
+    return picture
+
+
+def _read_json(file: Path, name: str, pictures: Pictures, columns: ObjectColumns, found: dict[str, str]) -> str | None:
+    held = whole(file)
+    if not isinstance(held, dict) or not isinstance(held.get("shapes"), list):
+        return None  # other JSON files may lie in the folder
+    said = held.get("imagePath")
+    picture = _beside(file, name, said if isinstance(said, str) else "", pictures)
+    _once(file, picture, found)
+    parts: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
+    for place, shape in enumerate(held["shapes"]):
+        where = f"{file}, shapes[{place}]"
+        if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
+            raise InputError(where, "the shape has no label", "give it one")
+        group = shape.get("group_id")
+        key = f"group {group}" if isinstance(group, (int, str)) else f"shape {place}"
+        parts.setdefault((key, shape["label"].strip()), []).append((place, shape))
+    for number, ((_, label), shapes) in enumerate(parts.items(), start=1):
+        drawn = [_drawn(f"{file}, shapes[{place}]", shape) for place, shape in shapes]
+        areas = [area for area, _ in drawn if area is not None]
+        row = columns.add(
+            picture, str(number), label, union_box(box for _, box in drawn), sum(areas) if areas else None
+        )
+        flags = [flags for _, shape in shapes if isinstance(flags := shape.get("flags"), dict)]
+        for flag in sorted({key for one in flags for key, value in one.items() if value is True and key.strip()}):
+            columns.attribute(row, attribute_role(flag), flag)
+    return picture
+
+
+def _drawn(where: str, shape: dict[str, Any]) -> tuple[float | None, Box | None]:
+    """Return area and box of a shape; a line or a point has no area."""
+    points = shape.get("points")
+    pairs = [numbers(point, 2) for point in points] if isinstance(points, list) else [None]
+    if not pairs or any(pair is None for pair in pairs):
+        raise InputError(where, "the shape's points are no pairs of numbers", "draw it again")
+    xs, ys = [p[0] for p in pairs if p], [p[1] for p in pairs if p]
+    kind = shape.get("shape_type") or "polygon"
+    if kind == "circle" and len(xs) == 2:
+        radius = ((xs[1] - xs[0]) ** 2 + (ys[1] - ys[0]) ** 2) ** 0.5
+        return 3.141592653589793 * radius**2, (xs[0] - radius, ys[0] - radius, 2 * radius, 2 * radius)
+    box = points_box(xs, ys)
+    if kind == "rectangle":
+        return box[2] * box[3], box
+    return (polygon_area(xs, ys) if kind == "polygon" and len(xs) > 2 else None), box
+
+
+def _beside(file: Path, name: str, said: str, pictures: Pictures) -> str:
+    """Return the path of a JSON file's picture: where it says, relative to itself, or beside it under its own name."""
+    folder = PurePosixPath(name).parent
+    wanted = PurePosixPath(said.replace("\\", "/"))
+    if said and not wanted.is_absolute():
+        path = os.path.normpath(folder / wanted)
+        if PurePosixPath(path).parts[:1] == ("..",):
+            what = f"the picture {said!r} is outside the data folder"
+            raise InputError(str(file), what, "give the folder that holds pictures and annotations")
+        if path in pictures:
+            return path
+    stem = PurePosixPath(name).stem
+    same = [p for p in (f"{(folder / stem).as_posix()}{end}" for end in (".jpg", ".jpeg", ".png")) if p in pictures]
+    return same[0] if same else pictures.find(str(file), wanted.name or f"{stem}.jpg", [folder.as_posix()])
+
+
+def _read_xml(file: Path, name: str, pictures: Pictures, columns: ObjectColumns, found: dict[str, str]) -> str | None:
+    tree = read_xml(file)
+    if tree.tag != "annotation" or (tree.find("object") is not None and tree.find("object/bndbox") is not None):
+        return None
+    folder, picture = text_of(tree, "folder"), text_of(tree, "filename") or f"{PurePosixPath(name).stem}.jpg"
+    image = pictures.find(str(file), picture, [f"Images/{folder}", f"images/{folder}", folder])
+    _once(file, image, found)
+    rows: dict[str, int] = {}
+    belongs: list[tuple[int, str]] = []
+    for place, thing in enumerate(tree.findall("object")):
+        where = f"{file}, object {place + 1}"
+        label = text_of(thing, "name")
+        if text_of(thing, "deleted") == "1":
+            continue
+        if not label:
+            raise InputError(where, "the object has no name", "give it one")
+        corners = thing.findall("polygon/pt")
+        xs, ys = ([number_of(where, corner, axis) for corner in corners] for axis in "xy")
+        number = text_of(thing, "id") or f"object {place + 1}"
+        if number in rows:
+            raise InputError(where, f"object id {number} appears twice", "give every object its own")
+        rows[number] = columns.add(
+            image, number, label, points_box(xs, ys) if xs else None, polygon_area(xs, ys) if len(xs) > 2 else None
+        )
+        for value in filter(None, (part.strip() for part in text_of(thing, "attributes").split(","))):
+            columns.attribute(rows[number], attribute_role(value), value)
+        if text_of(thing, "parts/ispartof"):
+            belongs.append((rows[number], text_of(thing, "parts/ispartof")))
+    for row, owner in belongs:
+        if owner in rows:
+            columns.relation(row, PART_OF, rows[owner])
+    return image
