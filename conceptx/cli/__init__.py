@@ -16,7 +16,9 @@ from conceptx.cli.audit import audit, diff
 from conceptx.cli.compare import compare
 from conceptx.cli.explore import explore
 from conceptx.cli.images import images
+from conceptx.cli.learn import learn
 from conceptx.cli.ontology import ontology
+from conceptx.cli.probe import probe
 from conceptx.cli.runs import annotate, demo, explain, extract, induce, report, verify
 from conceptx.errors import ConceptxError
 
@@ -30,7 +32,7 @@ def cli() -> None:
     """
 
 
-for _command in (
+_COMMANDS = (
     demo,
     explain,
     extract,
@@ -38,13 +40,16 @@ for _command in (
     induce,
     verify,
     report,
+    explore,
     compare,
+    probe,
     audit,
     diff,
-    explore,
+    learn,
     images,
     ontology,
-):
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

@@ -1,0 +1,77 @@
+"""What a knowledge base says, by IRI, before anything is concluded from it.
+
+`rdf.read_rdf` and `kbfile.read_kb` fill an `Axioms`; `closure.build` draws the conclusions. Class expressions are
+those of `conceptx.expressions` with IRIs in place of names. Two kinds of named classes have no IRI of their own: the
+individuals with one value of a property (`value_key`) and the class of one individual (`nominal_key`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+
+from conceptx.expressions import Expression, Role
+
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z")
+_MARK = "\x00"
+
+
+@dataclass(slots=True)
+class Axioms:
+    """The vocabulary, the assertions and the axioms of one file.
+
+    `links` are (role, source, target), `values` (property, individual, text). `inclusions` are pairs of expressions
+    lhs ⊑ rhs, `definitions` say that a named class is an expression. Inverse and symmetric roles are `subroles` with
+    an inverse role on one side. `texts` are the properties whose values are declared to be no numbers.
+    """
+
+    where: str
+    prefixes: dict[str, str] = field(default_factory=dict)
+    classes: dict[str, None] = field(default_factory=dict)
+    roles: dict[str, None] = field(default_factory=dict)
+    properties: dict[str, None] = field(default_factory=dict)
+    individuals: dict[str, None] = field(default_factory=dict)
+    types: list[tuple[str, Expression]] = field(default_factory=list)
+    links: list[tuple[str, str, str]] = field(default_factory=list)
+    values: list[tuple[str, str, str]] = field(default_factory=list)
+    inclusions: list[tuple[Expression, Expression]] = field(default_factory=list)
+    definitions: list[tuple[str, Expression]] = field(default_factory=list)
+    subroles: list[tuple[Role, Role]] = field(default_factory=list)
+    chains: list[tuple[tuple[Role, ...], Role]] = field(default_factory=list)
+    transitive: dict[str, None] = field(default_factory=dict)
+    same: list[tuple[str, str]] = field(default_factory=list)
+    texts: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+    def take(self, other: Axioms) -> None:
+        """Add what another file says."""
+        for entry in fields(self):
+            mine = getattr(self, entry.name)
+            if isinstance(mine, list):
+                mine.extend(getattr(other, entry.name))
+            elif not isinstance(mine, str):
+                mine.update(getattr(other, entry.name))
+
+
+def number_of(text: str) -> float | None:
+    """Return the finite number that the text of a literal stands for, or None."""
+    stripped = text.strip()
+    if not _NUMBER.match(stripped):
+        return None
+    number = float(stripped)
+    return number if abs(number) != float("inf") else None
+
+
+def value_key(name: str, text: str) -> str:
+    """Return the key of the class of the individuals whose property `name` has the value `text`."""
+    return f"value{_MARK}{name}{_MARK}{text}"
+
+
+def nominal_key(individual: str) -> str:
+    """Return the key of the class that holds one individual and nothing else."""
+    return f"one{_MARK}{individual}"
+
+
+def key_parts(key: str) -> tuple[str, ...] | None:
+    """Return (``value``, property, text) or (``one``, individual) of a key, and None for the IRI of a class."""
+    return tuple(key.split(_MARK, 2)) if _MARK in key else None
