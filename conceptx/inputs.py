@@ -9,13 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from conceptx.errors import InputError
 from conceptx.files import digest_file, digest_json, write_json
 from conceptx.progress import Progress
 from conceptx.run import BUILT_IN_WORLD, GIVEN, TRAINED, Run
-from conceptx.tables import IMAGES, OBJECTS, SPLITS, from_rows, read_activations, read_labels, read_parquet
+from conceptx.tables import (
+    IMAGES,
+    OBJECTS,
+    SPLITS,
+    from_rows,
+    read_activations,
+    read_labels,
+    read_parquet,
+    write_parquet,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +38,10 @@ if TYPE_CHECKING:
 TABLE_LAYER = "table"
 """The layer's name of activations that came as a table."""
 
+_BRIGHTNESS_FILE = "activations/brightness.parquet"
+_BRIGHTNESS = pa.schema([("image", pa.string()), ("brightness", pa.float64())])
 _WORLD_WEIGHTS = "model/weights.pt"
+_LAYERS_FILE = "layers.json"
 _TRAINING_SEED = 1_000_003
 """Added to the seed of the run: no training image is an image that is explained."""
 
@@ -192,12 +206,16 @@ def _inside(run: Run, path: Path | None) -> str | None:
 def model_read(run: Run, given: Given) -> dict[str, object]:
     """Return what the extraction depends on, beside the images."""
     request = run.request
-    facts: dict[str, object] = {name: getattr(request, name) for name in ("model", "layers", "reduction", "max_bad")}
+    facts: dict[str, object] = {
+        name: getattr(request, name) for name in ("model", "layers", "reduction", "max_bad", "keep", "autocast")
+    }
     facts["weights"] = request.weights
     if request.weights == TRAINED:
         facts["weights"] = run.digest_of("train")
-    elif request.weights not in ("default", "none"):
-        facts["weights"] = digest_file(_existing(run.resolve(request.weights)))
+    elif given.model is None and request.model is not None and not was_given(request.model):
+        from conceptx.activations.facts import model_facts
+
+        facts["weights"] = model_facts(*_named_model(run))
     if given.model is not None:
         from conceptx.activations.models import model_digest
 
@@ -209,43 +227,90 @@ def model_read(run: Run, given: Given) -> dict[str, object]:
 
 def extract_layers(run: Run, given: Given, progress: Progress) -> Sequence[str]:
     """Write the activations of the request's layers, and those of an untrained copy of the network."""
-    from conceptx.activations.store import Activations, save_activations, store_name
+    from conceptx.activations.store import STATISTICS, Activations, save_activations, store_name
 
     folder = run.path / "activations"
     request = run.request
+    endings: tuple[str, ...] = (".npy", ".json", STATISTICS)
     if request.activations is not None:
         table = read_activations(run.resolve(request.activations))
         made = Activations(TABLE_LAYER, table.units, table.images, table.values, {"source": "table"})
         save_activations(folder, made, key=digest_file(run.resolve(request.activations)))
-        return [f"activations/{TABLE_LAYER}{ending}" for ending in (".npy", ".json")]
+        return [f"activations/{TABLE_LAYER}{ending}" for ending in endings]
 
     from conceptx.activations.extract import extract_layers as record
-    from conceptx.activations.models import model_digest
+    from conceptx.activations.layers import expand_layers
+    from conceptx.activations.models import example_input, model_digest
     from conceptx.activations.untrained import untrained_copy
 
     model, preprocess = model_of(run, given)
     images = image_set_of(run, given)
     run.record_inputs({"weights": model_digest(model)})
+    layers = expand_layers(model, request.layers, example_input(model, preprocess))
+    if request.keep == "top":
+        endings = (".json", STATISTICS)
 
     def extract(network: torch.nn.Module, where: Path) -> None:
-        record(
-            network,
-            request.layers,
-            images,
-            out=where,
-            preprocess=preprocess,
-            reduction=request.reduction,
-            max_bad=request.max_bad,
-            progress=progress,
-        )
+        options: dict[str, Any] = {
+            "out": where,
+            "preprocess": preprocess,
+            "reduction": request.reduction,
+            "max_bad": request.max_bad,
+            "keep": request.keep,
+            "device": request.device,
+            "autocast": request.autocast,
+            "progress": progress,
+        }
+        if request.cluster is None:
+            record(network, layers, images, **options)
+            return
+        from conceptx.cluster import Cluster, extract_on_cluster
+
+        cluster = Cluster(request.cluster, blocks=request.blocks)
+        extract_on_cluster(network, layers, images, cluster=cluster, **options)
 
     extract(model, folder)
-    written = [f"activations/{store_name(layer)}{end}" for layer in request.layers for end in (".npy", ".json")]
+    written = [f"activations/{store_name(layer)}{end}" for layer in layers for end in endings]
     untrained = untrained_copy(model, request.seed)
     if untrained is not None:
         extract(untrained, folder / "untrained")
         written += [path.replace("activations/", "activations/untrained/", 1) for path in written]
-    return written
+    write_parquet(run.path / _BRIGHTNESS_FILE, _brightness(images, progress))
+    write_json(run.path / _LAYERS_FILE, {"layers": layers})
+    return [*written, _BRIGHTNESS_FILE, _LAYERS_FILE]
+
+
+def recorded_layers(run: Run) -> tuple[str, ...]:
+    """Return the layers that a run has activations of: those of the request, its patterns replaced by what they fit."""
+    if not run.request.layers:
+        return (TABLE_LAYER,)
+    if not (run.path / _LAYERS_FILE).is_file():
+        return run.request.layers
+    return tuple(run.read_json(_LAYERS_FILE)["layers"])
+
+
+def brightness_of_run(run: Run) -> dict[str, float] | None:
+    """Return the mean brightness of each image that could be read, or None for a run without pictures."""
+    path = run.path / _BRIGHTNESS_FILE
+    if not path.is_file():
+        return None
+    table = read_parquet(path, _BRIGHTNESS)
+    return dict(zip(table["image"].to_pylist(), table["brightness"].to_pylist(), strict=True))
+
+
+def _brightness(images: ImageSet, progress: Progress) -> pa.Table:
+    """Return the mean of all pixels and channels of each picture that can be read, from 0 (black) to 1 (white)."""
+    from conceptx.images.dataset import BadImage
+    from conceptx.images.parallel import in_threads
+
+    def brightness(i: int) -> float | None:
+        try:
+            return float(images.load(i).mean(dtype="float64")) / 255
+        except BadImage:
+            return None
+
+    found = zip(images.ids, in_threads(brightness, range(len(images)), progress, "brightness"), strict=True)
+    return from_rows([{"image": i, "brightness": value} for i, value in found if value is not None], _BRIGHTNESS)
 
 
 def model_of(run: Run, given: Given) -> tuple[torch.nn.Module, Preprocess | None]:
@@ -254,15 +319,27 @@ def model_of(run: Run, given: Given) -> tuple[torch.nn.Module, Preprocess | None
         return given.model, given.preprocess
     from conceptx.activations.models import load_model
 
-    request = run.request
-    weights = request.weights
+    if was_given(run.request.model):
+        what = "the network of this run was an object of the Python caller's"
+        raise InputError(str(run.path), what, "call from Python with the model again")
+    loaded = load_model(*_named_model(run))
+    return loaded.model, loaded.preprocess
+
+
+def _named_model(run: Run) -> tuple[str, str]:
+    """Return the name of the request's model and its weights, with paths as they are from here."""
+    from conceptx.activations.naming import model_file, with_location
+
+    name, weights = run.request.model, run.request.weights
+    assert name is not None
+    location = model_file(name)
+    if location is not None:
+        name = with_location(name, str(run.resolve(location)))
     if weights == TRAINED:
         weights = str(run.path / _WORLD_WEIGHTS)
     elif weights not in ("default", "none"):
         weights = str(run.resolve(weights))
-    assert request.model is not None
-    loaded = load_model(request.model, weights)
-    return loaded.model, loaded.preprocess
+    return name, weights
 
 
 def training_read(run: Run) -> dict[str, object]:
@@ -304,7 +381,14 @@ def map_labels_of(run: Run, progress: Progress) -> Sequence[str]:
     hierarchy.save(run.path / "hierarchy")
     path = run.path / "mapping.sssom.tsv"
     reviewed = read_sssom(path) if path.exists() else None
-    mapping = map_labels(labels, hierarchy, reviewed, cooccurrence=cooccurrence(images))
+    mapping = map_labels(
+        labels,
+        hierarchy,
+        reviewed,
+        cooccurrence=cooccurrence(images),
+        sentences=run.request.sentences,
+        progress=progress,
+    )
     write_sssom(path, mapping)
     _, coverage = build_scenes(images, mapping, hierarchy)
     run.record_inputs({"ontology": hierarchy.digest})

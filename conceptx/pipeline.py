@@ -1,4 +1,5 @@
-"""The stages of a run in order: images, train (the demo's network), extract, annotate, induce, verify, truth, report.
+"""The stages of a run in order: images, train (the demo's network), extract, annotate, induce, plan, verify, truth,
+report.
 
 `start_run` makes a run or takes it up again, `run_stages` brings it up to date. Each stage reads artefacts of the run
 folder and writes artefacts; it works only when what it reads has changed (see `Run.stage`), so a stopped run goes on
@@ -9,15 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conceptx.artefacts import (
+    induction_scenes,
+    layers_of,
+    protocol_for,
+    protocol_of,
+    report_input,
+    scenes_of,
+    settings_for,
+    settings_of,
+    shown_request,
+    splits_of,
+)
 from conceptx.errors import InputError
 from conceptx.expressions import to_manchester
 from conceptx.files import digest_file, digest_json, write_json
 from conceptx.inputs import (
-    TABLE_LAYER,
     Given,
+    brightness_of_run,
     extract_layers,
     image_set_of,
     images_read,
@@ -32,22 +46,15 @@ from conceptx.inputs import (
 )
 from conceptx.progress import Progress, silent
 from conceptx.run import TRAINED, Request, Run
-from conceptx.tables import CONTROLS, HYPOTHESES, MARGINS, VERDICTS, read_parquet, write_parquet
+from conceptx.tables import HYPOTHESES, read_parquet, write_parquet
 
 if TYPE_CHECKING:
-    from conceptx.activations.store import Activations
     from conceptx.annotation.scenes import Scenes
-    from conceptx.comparison.of_run import Material
-    from conceptx.induction import Settings
-    from conceptx.ontology.hierarchy import Hierarchy
-    from conceptx.report import ReportInput
+    from conceptx.induction import Induction
     from conceptx.verification.controls import Search
     from conceptx.verification.protocol import Protocol
 
 Stage = Callable[[Run, Given, Progress], bool]
-
-INPUTS = ("images", "ontology", "weights")
-"""What a run was made from, as far as the manifest has digests of it."""
 
 
 def run_stages(
@@ -96,7 +103,8 @@ def extract(run: Run, given: Given, progress: Progress) -> bool:
 def annotate(run: Run, given: Given, progress: Progress) -> bool:
     """Compile the hierarchy and map the labels to its classes; what a person decided in the mapping is kept."""
     source = ontology_source(run)
-    reads = {"images": run.digest_of("images"), "ontology": None if source is None else _source_digest(source)}
+    reads: dict[str, object] = {"images": run.digest_of("images"), "sentences": run.request.sentences}
+    reads["ontology"] = None if source is None else _source_digest(source)
     return run.stage("annotate", reads=reads, work=lambda: map_labels_of(run, progress))
 
 
@@ -107,11 +115,17 @@ def induce(run: Run, given: Given, progress: Progress) -> bool:
     def work() -> Sequence[str]:
         import pyarrow as pa
 
-        from conceptx.induction import induce as search
+        from conceptx.induction import induce
 
-        scenes, images = _induction_scenes(run)
+        search: Callable[..., Induction] = induce
+        scenes, images = induction_scenes(run)
+        if run.request.cluster is not None:
+            from conceptx.cluster import Cluster, induce_on_cluster
+
+            search = partial(induce_on_cluster, cluster=Cluster(run.request.cluster))
         found = [
-            (layer, search(scenes, layer.for_images(images).values, settings, progress)) for layer in layers_of(run)
+            (layer, search(scenes, layer.for_images(images).values, settings, progress=progress))
+            for layer in layers_of(run)
         ]
         tables = [result.to_table(layer.layer, layer.units) for layer, result in found]
         write_parquet(run.path / "hypotheses.parquet", pa.concat_tables(tables))
@@ -134,32 +148,114 @@ def induce(run: Run, given: Given, progress: Progress) -> bool:
     return run.stage("induce", reads=reads, work=work)
 
 
+def judge(run: Run, given: Given, progress: Progress) -> bool:
+    """On request: let HermiT say, for a sample of the images, whether the proposed expressions hold."""
+    if not run.request.reasoner:
+        return False
+
+    def work() -> Sequence[str]:
+        from conceptx.expressions import parse
+        from conceptx.verification.reasoned import check_with_reasoner
+
+        rows = read_parquet(run.path / "hypotheses.parquet", HYPOTHESES).to_pylist()
+        proposed = dict.fromkeys(row["expression"] for row in rows if row["proposed"])
+        found: dict[str, object] = {}
+        if proposed:
+            expressions = [parse(text) for text in proposed]
+            check = check_with_reasoner(
+                scenes_of(run), expressions, seed=run.request.seed, seconds=120, progress=progress
+            )
+            found = {**check.to_dict(), "sentence": check.sentence()}
+        write_json(run.path / "reasoner.json", found)
+        return ["reasoner.json"]
+
+    reads = {"induce": run.digest_of("induce"), "seed": run.request.seed}
+    return run.stage("judge", reads=reads, work=work)
+
+
+def plan(run: Run, given: Given, progress: Progress) -> bool:
+    """Write down what will be tested; no activation of a held-out image is looked at."""
+    protocol = protocol_of(run)
+
+    def work() -> Sequence[str]:
+        from conceptx.verification.plan import check_duplicates
+
+        check_duplicates(image_set_of(run, given).images)
+        write_json(run.path / "plan.json", _plan_of(run, protocol, scenes_of(run)))
+        return ["plan.json"]
+
+    stages = ("images", "extract", "annotate", "induce")
+    reads = {stage: run.digest_of(stage) for stage in stages}
+    return run.stage("plan", reads={**reads, "protocol": protocol.to_dict(), "seed": run.request.seed}, work=work)
+
+
+def _plan_of(run: Run, protocol: Protocol, scenes: Scenes) -> dict[str, Any]:
+    """Return the plan of what the run's artefacts ask to be tested."""
+    from conceptx.verification.plan import make_plan
+
+    return make_plan(
+        read_parquet(run.path / "hypotheses.parquet", HYPOTHESES),
+        splits_of(run),
+        protocol,
+        seed=run.request.seed,
+        annotations=scenes.digest,
+        activations=run.digest_of("extract"),
+        n_searched=sum(run.read_json("induction.json")["tried"].values()),
+    )
+
+
 def verify(run: Run, given: Given, progress: Progress) -> bool:
     """Test the hypotheses on held-out images, beside control units that go through the same search."""
     protocol = protocol_of(run)
 
     def work() -> Sequence[str]:
+        from conceptx.verification.plan import proof, read_plan
+        from conceptx.verification.supplement import supplement
         from conceptx.verification.verify import verify as test
 
+        planned = read_plan(run.read_json("plan.json"), str(run.path / "plan.json"))
         scenes = scenes_of(run)
+        layers, splits, seed = layers_of(run), splits_of(run), run.request.seed
+        hypotheses = read_parquet(run.path / "hypotheses.parquet", HYPOTHESES)
+        brightness = brightness_of_run(run)
         result = test(
-            layers_of(run),
+            layers,
             scenes,
-            splits_of(run),
-            read_parquet(run.path / "hypotheses.parquet", HYPOTHESES),
+            splits,
+            hypotheses,
             protocol=protocol,
-            seed=run.request.seed,
+            seed=seed,
             search=_search(run, progress) if protocol.controls else None,
             untrained=layers_of(run, untrained=True),
+            brightness=brightness,
             n_searched=sum(run.read_json("induction.json")["tried"].values()),
             progress=progress,
         )
-        for name, table in (("verdicts", result.verdicts), ("controls", result.controls), ("margins", result.margins)):
+        beside = supplement(
+            layers,
+            scenes,
+            splits,
+            hypotheses,
+            result.verdicts,
+            protocol=protocol,
+            seed=seed,
+            brightness=brightness,
+            progress=progress,
+        )
+        tables = {"verdicts": result.verdicts, "controls": result.controls, "margins": result.margins, **beside.tables}
+        for name, table in tables.items():
             write_parquet(run.path / f"{name}.parquet", table)
-        write_json(run.path / "verification.json", result.summary.to_dict())
-        return ["verdicts.parquet", "controls.parquet", "margins.parquet", "verification.json"]
+        shown = proof(planned, _plan_of(run, protocol, scenes), result.verdicts)
+        summary = {**result.summary.to_dict(), "plan": shown, "beside": beside.numbers}
+        write_json(run.path / "verification.json", summary)
+        return [*(f"{name}.parquet" for name in tables), "verification.json"]
 
-    reads = {"induce": run.digest_of("induce"), "protocol": protocol.to_dict(), "seed": run.request.seed}
+    reads = {
+        "induce": run.digest_of("induce"),
+        "plan": run.digest_of("plan"),
+        "protocol": protocol.to_dict(),
+        "seed": run.request.seed,
+    }
     return run.stage("verify", reads=reads, work=work)
 
 
@@ -176,7 +272,7 @@ def truth(run: Run, given: Given, progress: Progress) -> bool:
         from conceptx.verification.verify import verify as test
 
         scenes = scenes_of(run)
-        learned, images = _induction_scenes(run)
+        learned, images = induction_scenes(run)
         planted, activations = plant(scenes, planted_atoms(learned), max_length=protocol.max_length, seed=seed)
         found = search(learned, activations.for_images(images).values, settings, progress)
         result = test(
@@ -184,7 +280,7 @@ def truth(run: Run, given: Given, progress: Progress) -> bool:
             scenes,
             splits_of(run),
             found.to_table(activations.layer, activations.units),
-            protocol=protocol,
+            protocol=replace(protocol, n_directions=0),
             seed=seed,
             search=search_with(learned, settings, progress) if protocol.controls else None,
             progress=progress,
@@ -216,64 +312,8 @@ def report(run: Run, given: Given, progress: Progress) -> bool:
 
     known = ("images", "extract", "annotate", "induce", "verify", *(("truth",) if run.has("truth") else ()))
     reads: dict[str, object] = {stage: run.digest_of(stage) for stage in known}
-    reads |= {"request": _shown_request(run), "single_file": run.request.single_file}
+    reads |= {"request": shown_request(run), "single_file": run.request.single_file}
     return run.stage("report", reads=reads, work=work)
-
-
-def report_input(run: Run, given: Given) -> ReportInput:
-    """Return everything that the report of a run is made of; its verification has ended well."""
-    from conceptx.annotation.sssom import read_sssom
-    from conceptx.report import ReportInput
-
-    image_set = image_set_of(run, given)
-    layers = layers_of(run)
-    return ReportInput(
-        request=_shown_request(run),
-        images=image_set.images,
-        objects=image_set.objects,
-        hypotheses=read_parquet(run.path / "hypotheses.parquet", HYPOTHESES),
-        verdicts=read_parquet(run.path / "verdicts.parquet", VERDICTS),
-        controls=read_parquet(run.path / "controls.parquet", CONTROLS),
-        margins=read_parquet(run.path / "margins.parquet", MARGINS),
-        activations=layers,
-        scenes=scenes_of(run),
-        protocol=protocol_of(run).describe(),
-        verification=run.summary,
-        mapping=read_sssom(run.path / "mapping.sssom.tsv"),
-        skipped=layers[0].skipped,
-        truth=run.read_json("planted.json") if run.has("truth") else {},
-        frontier=run.read_json("induction.json")["frontier"],
-        digests={name: run.manifest["inputs"][name] for name in INPUTS if run.manifest["inputs"].get(name)},
-        warnings=run.warnings,
-        image_set=None if image_set.root is None and given.images is None else image_set,
-    )
-
-
-def comparison_material(run: Run) -> Material:
-    """Return what other methods may label the units of a run from, and what their labels are measured on."""
-    from conceptx.comparison.of_run import Material
-
-    images = image_set_of(run, Given())
-    splits = splits_of(run)
-    labels: dict[str, dict[str, None]] = {image: {} for image in splits}
-    for image, label in zip(images.objects["image"].to_pylist(), images.objects["label"].to_pylist(), strict=True):
-        if image in labels:
-            labels[image][label] = None
-    hypotheses = read_parquet(run.path / "hypotheses.parquet", HYPOTHESES).to_pylist()
-    return Material(
-        values={
-            (layer.layer, unit): row
-            for layer in layers_of(run)
-            for unit, row in zip(layer.units, layer.for_images(list(splits)).values, strict=True)
-        },
-        scenes=scenes_of(run),
-        splits=splits,
-        proposed={(row["layer"], row["unit"]): row["expression"] for row in hypotheses if row["proposed"]},
-        objects=[list(labels[image]) for image in splits],
-        images=None if images.root is None else images,
-        seed=run.request.seed,
-        min_targets=protocol_of(run).min_targets,
-    )
 
 
 def train(run: Run, given: Given, progress: Progress) -> bool:
@@ -289,13 +329,12 @@ STAGES: Mapping[str, Stage] = {
     "extract": extract,
     "annotate": annotate,
     "induce": induce,
+    "judge": judge,
+    "plan": plan,
     "verify": verify,
     "truth": truth,
     "report": report,
 }
-
-
-# ------------------------------------------------------------------------------------- what stages hand to stages
 
 
 def start_run(out: Path, request: Request) -> Run:
@@ -304,88 +343,11 @@ def start_run(out: Path, request: Request) -> Run:
     return Run.create(out, request)
 
 
-def protocol_of(run: Run) -> Protocol:
-    """Return the protocol of a run."""
-    return protocol_for(run.request, run.path)
-
-
-def settings_of(run: Run) -> Settings:
-    """Return the settings of a run's search."""
-    return settings_for(run.request, protocol_of(run))
-
-
-def protocol_for(request: Request, folder: Path) -> Protocol:
-    """Return the protocol of a request, with the objective and the length that it puts in their place."""
-    from conceptx.verification.protocol import load_protocol
-
-    is_file = request.protocol.endswith(".toml")
-    protocol = load_protocol(folder / request.protocol if is_file else request.protocol)
-    changes: dict[str, Any] = {
-        name: value for name in ("objective", "max_length") if (value := getattr(request, name)) is not None
-    }
-    return replace(protocol, **changes) if changes else protocol
-
-
-def settings_for(request: Request, protocol: Protocol) -> Settings:
-    """Return the settings of the search that the protocol and the request ask for."""
-    from conceptx.induction import Settings
-
-    return Settings(
-        objective=protocol.objective,
-        max_length=protocol.max_length,
-        negation=protocol.negation,
-        positive_from=protocol.positive_from,
-        negative_to=protocol.negative_to,
-        image_classes=request.image_classes,
-    )
-
-
-def layers_of(run: Run, untrained: bool = False) -> list[Activations]:
-    """Return the activations of the run's layers (or of the untrained network's), memory-mapped."""
-    from conceptx.activations.store import open_activations, stored_layers
-
-    folder = run.path / "activations" / ("untrained" if untrained else "")
-    wanted = run.request.layers or (TABLE_LAYER,)
-    if untrained:
-        wanted = tuple(layer for layer in wanted if folder.is_dir() and layer in stored_layers(folder))
-    return [open_activations(folder, layer) for layer in wanted]
-
-
-def hierarchy_of(run: Run) -> Hierarchy:
-    """Open the run's compiled hierarchy."""
-    from conceptx.ontology import Hierarchy
-
-    return Hierarchy.open(run.path / "hierarchy")
-
-
-def scenes_of(run: Run) -> Scenes:
-    """Return the scenes of all images that have activations."""
-    from conceptx.annotation.scenes import build_scenes
-    from conceptx.annotation.sssom import read_sssom
-
-    mapping = read_sssom(run.path / "mapping.sssom.tsv")
-    scenes, _ = build_scenes(image_set_of(run, Given()), mapping, hierarchy_of(run))
-    return scenes.subset(list(splits_of(run)))
-
-
-def splits_of(run: Run) -> dict[str, str]:
-    """Return the split of every image that has activations, in the order of `images.parquet`."""
-    known = set(layers_of(run)[0].images)
-    table = image_set_of(run, Given()).images
-    pairs = zip(table["image"].to_pylist(), table["split"].to_pylist(), strict=True)
-    return {image: split for image, split in pairs if image in known}
-
-
-def _induction_scenes(run: Run) -> tuple[Scenes, list[str]]:
-    images = [image for image, split in splits_of(run).items() if split == "induction"]
-    return scenes_of(run).subset(images), images
-
-
 def _search(run: Run, progress: Progress) -> Search:
     """Return the run's own search, for control units."""
     from conceptx.verification.controls import search_with
 
-    scenes, _ = _induction_scenes(run)
+    scenes, _ = induction_scenes(run)
     return search_with(scenes, settings_of(run), progress)
 
 
@@ -405,16 +367,3 @@ def _source_digest(source: Path) -> str:
     if not source.is_file():
         raise InputError(str(source), "there is no such ontology", "check the path")
     return digest_file(source)
-
-
-def _shown_request(run: Run) -> dict[str, object]:
-    """Return the request for the report: without the folders of this machine."""
-    shown = asdict(run.request)
-    del shown["single_file"]
-    for name in ("activations", "labels", "ontology", "weights", "protocol"):
-        if isinstance(shown[name], str):
-            shown[name] = Path(shown[name]).name
-    if isinstance(shown["images"], str) and ":" in shown["images"]:
-        kind, location = shown["images"].split(":", 1)
-        shown["images"] = f"{kind}:{Path(location).name}"
-    return {name: value for name, value in shown.items() if value is not None}

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from conceptx.artefacts import layers_of, scenes_of, splits_of
 from conceptx.errors import InputError, did_you_mean
 from conceptx.inputs import Given, image_set_of, model_of
-from conceptx.pipeline import layers_of, scenes_of, splits_of
 from conceptx.progress import Progress, silent
 from conceptx.run import GIVEN, Run
 from conceptx.verification.probes import Probe, Sensitivity, probe_concepts, sensitivities

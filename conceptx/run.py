@@ -60,7 +60,10 @@ class Request:
     Either `model`, `layers` and `images` are given, or the tables `activations` and `labels`. Without an `ontology`
     every label is a class of its own. `objective` and `max_length` take the place of the protocol's. `splits` is
     "own" or "original": the image set's train, val and test become induction, evaluation and verification.
-    `single_file` puts the whole report into one page.
+    `sentences` asks a local sentence model about labels that no class name resembles, `reasoner` lets HermiT check the
+    proposed expressions on a sample of the images. `keep` is "all", or "top" for statistics and top images without the
+    matrix. `device`, `autocast` (bf16, fp16) and `cluster` (auto, ray://…, whose machines exchange `blocks` there) say
+    where the network runs. `single_file` puts the whole report into one page.
     """
 
     model: str | None = None
@@ -75,8 +78,15 @@ class Request:
     objective: str | None = None
     max_length: int | None = None
     splits: str = "own"
+    sentences: bool = False
+    reasoner: bool = False
     image_classes: bool = False
     max_bad: float = 0.01
+    keep: str = "all"
+    device: str | None = None
+    autocast: str | None = None
+    cluster: str | None = None
+    blocks: str | None = None
     single_file: bool = False
     seed: int = 0
 
@@ -93,6 +103,12 @@ class Request:
                     raise InputError("request", f"no {name} is given", f"add --{name}, or --activations and --labels")
         if self.max_length is not None and not 1 <= self.max_length <= 6:
             raise InputError("request", f"max_length is {self.max_length}", "choose a length from 1 to 6")
+        for name, value, known in (
+            ("keep", self.keep, ("all", "top")),
+            ("autocast", self.autocast, (None, "bf16", "fp16")),
+        ):
+            if value not in known:
+                raise InputError("request", f"{name} is {value!r}", f"choose {' or '.join(k for k in known if k)}")
         if self.splits not in ("own", "original"):
             raise InputError("request", f"splits is {self.splits!r}", "choose own or original")
         if not 0 <= self.max_bad <= 1:
@@ -240,8 +256,8 @@ class Run:
 
     def compare(self, methods: Sequence[str] = (), labels: Sequence[str | Path] = ()) -> Comparison:
         """Other methods' labels beside the run's own, measured on the same images (see `conceptx compare`)."""
+        from conceptx.artefacts import comparison_material
         from conceptx.comparison.of_run import METHODS, Wanted, compare
-        from conceptx.pipeline import comparison_material
 
         wanted = Wanted(methods=tuple(methods) or METHODS, files=tuple(Path(path) for path in labels))
         return compare(comparison_material(self), wanted)
@@ -369,6 +385,12 @@ def with_paths(request: Request, base: Path, run: Path) -> Request:
             changed["images"] = f"{kind}:{mend(location)}"
     if request.weights not in ("default", "none", TRAINED):
         changed["weights"] = mend(request.weights)
+    if request.model is not None and not request.model.startswith(f"{GIVEN}:"):
+        from conceptx.activations.naming import model_file, with_location
+
+        file = model_file(request.model)
+        if file is not None:
+            changed["model"] = with_location(request.model, mend(file))
     if request.protocol.endswith(".toml"):
         changed["protocol"] = mend(request.protocol)
     return replace(request, **changed)  # type: ignore[arg-type]

@@ -86,7 +86,8 @@ def test_a_flag_overrides_the_file_and_only_what_it_touches_is_done_again(
     assert code == 0
     assert "verify" in json.loads(answer)["done"]
     assert "seed = 7" in (out / "run.toml").read_text(encoding="utf-8")
-    assert changed == {"hypotheses.parquet", "verdicts.parquet", "controls.parquet", "margins.parquet"}
+    tested = ("verdicts", "controls", "margins", "effects", "stability", "sanity", "counterexamples", "ensembles")
+    assert changed == {f"{name}.parquet" for name in ("hypotheses", *tested)}
 
 
 def test_a_wrong_flag_leaves_the_request_as_it_was(tmp_path: Path, conceptx: Callable[..., Answer]) -> None:

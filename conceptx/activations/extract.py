@@ -1,108 +1,68 @@
 """The streaming extractor: images through a model, one number per unit and image onto the disk.
 
-`extract` records one layer and `extract_layers` several in one pass. Images are read and prepared by a pool of threads
-while the model works on the batch before; values go block by block into a `store.Writer`, so that a killed run resumes.
+`extract` records one layer and `extract_layers` several in one pass. Images are read and prepared by threads
+(`decode`) while the model works on the batches before (`forward`); values go block by block to the disk, so that a
+killed run resumes, and the statistics of every unit are stored beside them. `planning.plan` and `values_of` are the two
+halves of the job, for those who divide the images among machines.
 
-The bits of a value do not depend on how the work was divided. The matrix kernels of PyTorch choose their order of
-summation by the number of rows (a batch of one image gives other last bits than a batch of sixteen), and, for a few
-small odd-sized layers, by the place in the batch. So every forward pass gets exactly `BATCH` images, image *i* is
+On a CPU the bits of a value do not depend on how the work was divided. The matrix kernels of PyTorch choose their
+order of summation by the number of rows (a batch of one image gives other last bits than a batch of sixteen), and, for
+a few small odd-sized layers, by the place in the batch. So every forward pass gets exactly `BATCH` images, image *i* is
 always in place *i* mod `BATCH` of its batch, and where there is no image (at the end, or an unreadable file) the
-batch is filled with copies of another one. Sixteen is enough for full speed: larger batches measured no faster.
+batch is filled with copies of another one. Sixteen is enough for full speed: larger batches measured no faster. A GPU
+needs larger ones, chosen by its memory, and promises no bits.
 """
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from conceptx.activations.layers import capturing
-from conceptx.activations.models import model_digest
+from conceptx.activations.decode import Batch, Images, batches
+from conceptx.activations.forward import (
+    BATCH as BATCH,
+)
+from conceptx.activations.forward import (
+    Forward,
+    NotFinite,
+    Values,
+    deviation,
+)
+from conceptx.activations.planning import Plan, plan
+from conceptx.activations.space import printed, require
+from conceptx.activations.statistics import checked_kept
 from conceptx.activations.store import Activations, Writer
-from conceptx.activations.units import checked_reduction, n_units, reduce
+from conceptx.activations.top_store import TallyWriter
 from conceptx.errors import InputError
-from conceptx.files import digest_bytes, digest_json
 from conceptx.progress import Progress, silent
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from conceptx.activations.preprocess import Preprocess
-
-BATCH = 16
-"""The number of images in every forward pass."""
 
 _BLOCK = 512
 """Images between two marks that a killed run can resume from; has no influence on the result."""
 
-_BATCHES_AHEAD = 3
+_TALLY_BLOCK = 4096
+"""The same where only statistics are kept: each mark writes all that has been gathered."""
 
-
-class Images(Protocol):
-    """What the extractor needs of an image set; `conceptx.images.dataset.ImageSet` has it."""
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """The images' names."""
-        ...
-
-    @property
-    def images(self) -> pa.Table:
-        """The table IMAGES, whose column `sha256` tells the content."""
-        ...
-
-    def load(self, i: int) -> npt.NDArray[np.uint8]:
-        """Return image `i` as (H, W, 3); an unreadable one raises `InputError` or `OSError`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Recording:
-    """One layer that is to be recorded: how, under which key, and where."""
-
-    reduction: str
-    meta: Mapping[str, Any]
-    writer: Writer
+_PARITY_BATCHES = 2
 
 
 def extract(
-    model: nn.Module,
-    layer: str,
-    images: Images,
-    *,
-    out: Path,
-    preprocess: Preprocess | None,
-    reduction: str | None = None,
-    max_bad: float = 0.01,
-    workers: int | None = None,
-    progress: Progress = silent,
+    model: nn.Module, layer: str, images: Images, *, out: Path, preprocess: Preprocess | None, **options: Any
 ) -> Activations:
     """Record one layer over all images and return its activations, which lie in the folder `out`.
 
-    `reduction` is one of `units.reduce` (None: the layer's default). Images that cannot be read are left out and
-    listed in `Activations.skipped`; more than the share `max_bad` of them is an error. What `out` already holds from
-    the same weights, images and settings is returned at once; a part of it is completed.
+    The options are those of `extract_layers`.
     """
-    return extract_layers(
-        model,
-        [layer],
-        images,
-        out=out,
-        preprocess=preprocess,
-        reduction=reduction,
-        max_bad=max_bad,
-        workers=workers,
-        progress=progress,
-    )[layer]
+    return extract_layers(model, [layer], images, out=out, preprocess=preprocess, **options)[layer]
 
 
 def extract_layers(
@@ -114,117 +74,210 @@ def extract_layers(
     preprocess: Preprocess | None,
     reduction: str | None = None,
     max_bad: float = 0.01,
+    keep: str = "all",
+    device: str | None = None,
+    autocast: str | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Activations]:
-    """Record several layers in one pass over the images; see `extract`."""
-    if preprocess is None:
-        raise InputError(
-            "model",
-            "nothing says how images become its input",
-            "give preprocess=Preprocess(size, mean, std), or let the model's factory return (model, Preprocess(…))",
-        )
-    ids = _checked_ids(images)
-    layers = list(dict.fromkeys(layers))
-    recordings = _recordings(model, layers, images, ids, preprocess, reduction, Path(out))
-    pending = {layer: r for layer, r in recordings.items() if not r.writer.finished}
-    if pending:
-        _record(model, pending, images, ids, preprocess, max_bad, workers, progress)
-    return {layer: recordings[layer].writer.open() for layer in layers}
+    """Record several layers in one pass over the images, into the folder `out`.
+
+    `reduction` is one of `units.reduce` (None: each layer's default). Images that cannot be read are left out and
+    listed in `Activations.skipped`; more than the share `max_bad` of them is an error. What `out` already holds from
+    the same weights, images and settings is returned at once; a part of it is completed.
+
+    `keep` is ``all``, or ``top``: no values, only the statistics and the top images of every unit (see
+    `store.open_statistics`). `device` is where to compute (None: where the model is). `autocast` is ``bf16`` or
+    ``fp16``: then `meta` has under `parity` how far the values of the first images are from full precision.
+    """
+    planned = plan(
+        model, layers, images, preprocess, reduction=reduction, device=device, autocast=autocast, workers=workers
+    )
+    return record(planned, Path(out), keep=keep, max_bad=max_bad, progress=progress)
 
 
-def _recordings(
-    model: nn.Module,
-    layers: Sequence[str],
-    images: Images,
-    ids: Sequence[str],
-    preprocess: Preprocess,
-    reduction: str | None,
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The values (images, units) by layer of `n` images from position `first` on; no values where none is readable."""
+
+    first: int
+    n: int
+    values: Values | None
+    unreadable: Mapping[int, str]
+
+
+class Source(Protocol):
+    """Where the values of a plan are computed."""
+
+    def parts(self, planned: Plan, start: int) -> tuple[Iterator[Part], int]:
+        """Return the values of the images from `start` on, in order, and the number of parts they come in."""
+        ...
+
+    def parity(self, planned: Plan) -> dict[str, dict[str, float]]:
+        """Return how far the reduced precision is from the full one, for each layer (see `Deviation`)."""
+        ...
+
+
+class Here:
+    """Computes in this process."""
+
+    def parts(self, planned: Plan, start: int) -> tuple[Iterator[Part], int]:
+        """Return the values batch by batch."""
+        end = len(planned.ids)
+        return values_of(planned, start, end), -(-(end - start) // BATCH)
+
+    def parity(self, planned: Plan) -> dict[str, dict[str, float]]:
+        """Return the deviations over the first images."""
+        return parity_of(planned)
+
+
+def record(
+    planned: Plan,
     out: Path,
-) -> dict[str, _Recording]:
-    """Learn the layers' shapes from one small forward pass and open a writer for each."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    dtypes: dict[str, str] = {}
+    *,
+    keep: str = "all",
+    max_bad: float = 0.01,
+    source: Source | None = None,
+    progress: Progress = silent,
+) -> dict[str, Activations]:
+    """Store what `source` (None: this process) computes of a plan, from where an earlier attempt stopped."""
+    checked_kept(keep)
+    source = source or Here()
+    made = Writer if keep == "all" else TallyWriter
+    ids = planned.ids
+    writers: dict[str, Writer | TallyWriter] = {}
+    for layer in planned.recorded:
+        units = [str(unit) for unit in range(planned.units(layer))]
+        writers[layer] = made(out, layer, units, ids, planned.key(layer))
+    pending = {layer: writer for layer, writer in writers.items() if not writer.finished}
+    if pending:
+        if keep == "all":
+            require(out, sum(writer.missing for writer in pending.values()), "the activations still need")
+        part = replace(planned, recorded={layer: planned.recorded[layer] for layer in pending})
+        _fill(part, pending, source, _BLOCK if keep == "all" else _TALLY_BLOCK, max_bad, progress)
+        parity = source.parity(part) if planned.autocast is not None else None
+        for layer, writer in pending.items():
+            writer.finish({**planned.meta[layer], **({} if parity is None else {"parity": parity[layer]})})
+    return {layer: writer.open() for layer, writer in writers.items()}
 
-    def keep(layer: str, output: Tensor) -> Tensor:
-        shapes[layer] = tuple(output.shape[1:])
-        dtypes[layer] = str(output.dtype).removeprefix("torch.")
-        return output.new_empty(0)
 
-    with capturing(model, layers, keep) as run:
+def values_of(planned: Plan, start: int, end: int) -> Iterator[Part]:
+    """Yield the values of the images `start` to `end` in order; `start` is a multiple of `BATCH`."""
+    with _forward(planned, -(-(end - start) // BATCH)) as forward:
+        expected: Values | None = None
+        if forward.can_settle:
+            sample = next(_prepared(planned, start, min(start + BATCH, end)))
+            expected = None if sample.inputs is None else forward.settle(sample.inputs)
+        parts = _passes(planned, forward, start, end)
+        if expected is not None:
+            first = next(parts)
+            if _same(first, expected):
+                yield first
+            else:
+                parts.close()
+                forward.give_up_lanes()
+                parts = _passes(planned, forward, start, end)
+        yield from parts
+
+
+def _passes(planned: Plan, forward: Forward, start: int, end: int) -> Generator[Part, None, None]:
+    """Yield the values of the images `start` to `end` in order, in the way that `forward` has settled for."""
+    ids, size = planned.ids, forward.batch
+
+    def use(batch: Batch) -> Callable[[], Values] | None:
         try:
-            run(_input(model, np.zeros((1, 3, preprocess.side, preprocess.side), dtype=np.float32)))
-        except RuntimeError as error:
-            raise InputError(
-                "model",
-                f"it fails on an image of {preprocess.side} × {preprocess.side} pixels ({error})",
-                "check the preprocessing's size and the model's input",
-            ) from error
-    weights = model_digest(model)
-    contents = _content_digest(images, ids)
-    recordings = {}
-    for layer in layers:
-        how = checked_reduction(layer, shapes[layer], reduction)
-        meta = {
-            "reduction": how,
-            "shape": list(shapes[layer]),
-            "dtype": dtypes[layer],
-            "model": weights,
-            "preprocess": preprocess.facts(),
-            "images": contents,
-        }
-        units = [str(unit) for unit in range(n_units(shapes[layer], how))]
-        writer = Writer(out, layer, units, ids, digest_json({**meta, "layer": layer}))
-        recordings[layer] = _Recording(how, meta, writer)
-    return recordings
+            return None if batch.inputs is None else forward(batch.inputs)
+        except (InputError, RuntimeError) as error:
+            raise _failed(error, batch, ids[:end]) from error
+
+    found = batches(
+        planned.images,
+        planned.preprocess,
+        start,
+        end,
+        size=size,
+        use=use,
+        users=forward.lanes,
+        workers=planned.workers,
+        allocate=forward.allocate,
+    )
+    with closing(found):
+        for batch, wait in found:
+            n = min(size, end - batch.first)
+            values = None if wait is None else {layer: rows[:n] for layer, rows in wait().items()}
+            yield Part(batch.first, n, values, batch.unreadable)
 
 
-def _record(
-    model: nn.Module,
-    recordings: Mapping[str, _Recording],
-    images: Images,
-    ids: Sequence[str],
-    preprocess: Preprocess,
+def _same(part: Part, expected: Values) -> bool:
+    """Tell whether all bits of a part are as expected."""
+    values = part.values or {}
+    return all(layer in values and np.array_equal(values[layer], rows[: part.n]) for layer, rows in expected.items())
+
+
+def parity_of(planned: Plan) -> dict[str, dict[str, float]]:
+    """Return how far the reduced precision is from the full one over the first images, for each layer."""
+    reduced: dict[str, list[npt.NDArray[np.float32]]] = {layer: [] for layer in planned.recorded}
+    full: dict[str, list[npt.NDArray[np.float32]]] = {layer: [] for layer in planned.recorded}
+    end = min(_PARITY_BATCHES * BATCH, len(planned.ids))
+    with _forward(planned) as forward:
+        for batch in _prepared(planned, 0, end):
+            if batch.inputs is not None:
+                for gathered, values in ((reduced, forward(batch.inputs)()), (full, forward.exact(batch.inputs))):
+                    for layer, rows in values.items():
+                        gathered[layer].append(rows)
+    return {layer: asdict(deviation(_joined(reduced[layer]), _joined(full[layer]))) for layer in planned.recorded}
+
+
+def _forward(planned: Plan, n_batches: int = 0) -> Forward:
+    return Forward(
+        planned.model, planned.recorded, device=planned.device, autocast=planned.autocast, n_batches=n_batches
+    )
+
+
+def _joined(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    return np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
+
+
+def _prepared(planned: Plan, start: int, end: int) -> Iterator[Batch]:
+    """Yield the batches of a few images, ready for the model."""
+    found = batches(
+        planned.images, planned.preprocess, start, end, size=BATCH, use=lambda _: None, workers=planned.workers
+    )
+    return (batch for batch, _ in found)
+
+
+def _fill(
+    planned: Plan,
+    writers: Mapping[str, Writer | TallyWriter],
+    source: Source,
+    block: int,
     max_bad: float,
-    workers: int | None,
     progress: Progress,
 ) -> None:
-    """Run the model over what is not yet stored, and publish."""
-    start = min(r.writer.done for r in recordings.values())
-    skipped = {p: why for r in recordings.values() for p, why in r.writer.skipped.items() if p < start}
-    shape_of = {layer: tuple(r.meta["shape"]) for layer, r in recordings.items()}
-
-    def keep(layer: str, output: Tensor) -> Tensor:
-        if tuple(output.shape) != (BATCH, *shape_of[layer]):
-            raise InputError(
-                f"layer {layer!r}",
-                f"its output for {BATCH} images is {tuple(output.shape)}, for one image {(1, *shape_of[layer])}",
-                "choose a layer whose first dimension is the image",
-            )
-        return reduce(output, recordings[layer].reduction).float().cpu()
-
-    blocks = {layer: _Block(r.writer, start) for layer, r in recordings.items()}
-    label = "activations of " + ", ".join(recordings)
-    with capturing(model, list(recordings), keep) as run:
-        batches = _batches(images, preprocess, start, len(ids), workers)
-        for first, inputs, unreadable in progress(batches, total=-(-(len(ids) - start) // BATCH), label=label):
-            skipped.update(unreadable)
-            _check_bad(skipped, ids, max_bad)
-            values = run(_input(model, inputs)) if inputs is not None else None
-            for layer, block in blocks.items():
-                rows = values[layer].numpy() if values is not None else np.zeros((BATCH, block.units), np.float32)
-                block.add(rows[: min(BATCH, len(ids) - first)], unreadable)
-    for layer, block in blocks.items():
-        block.flush()
-        recordings[layer].writer.finish(recordings[layer].meta)
+    """Let `source` compute what is not yet stored, and store it in blocks of at least `block` images."""
+    done = min(writer.done for writer in writers.values())
+    start = done - done % BATCH
+    skipped = {p: why for writer in writers.values() for p, why in writer.skipped.items() if p < start}
+    _check_bad(skipped, planned.ids, max_bad)
+    blocks = {layer: _Block(writer, start, block) for layer, writer in writers.items()}
+    parts, total = source.parts(planned, start)
+    label = f"activations of {', '.join(writers)} ({printed(planned.bytes)})"
+    for part in progress(parts, total=total, label=label):
+        skipped.update(part.unreadable)
+        _check_bad(skipped, planned.ids, max_bad)
+        for layer, gathering in blocks.items():
+            rows = np.zeros((part.n, gathering.units), np.float32) if part.values is None else part.values[layer]
+            gathering.add(rows, part.unreadable)
+    for gathering in blocks.values():
+        gathering.flush()
 
 
 class _Block:
-    """Gathers batches of one layer until there are enough to make them durable."""
+    """Gathers the values of one layer until there are enough to make them durable."""
 
-    def __init__(self, writer: Writer, start: int) -> None:
+    def __init__(self, writer: Writer | TallyWriter, start: int, size: int) -> None:
         self.units = len(writer.units)
-        self._writer, self._start = writer, start
+        self._writer, self._start, self._size = writer, start, size
         self._rows: list[npt.NDArray[np.float32]] = []
         self._skipped: dict[int, str] = {}
 
@@ -232,7 +285,7 @@ class _Block:
         """Take the values (images, units) of the next images."""
         self._rows.append(rows)
         self._skipped.update(skipped)
-        if len(self._rows) * BATCH >= _BLOCK:
+        if sum(map(len, self._rows)) >= self._size:
             self.flush()
 
     def flush(self) -> None:
@@ -244,91 +297,25 @@ class _Block:
             self._rows, self._skipped = [], {}
 
 
-def _batches(
-    images: Images, preprocess: Preprocess, start: int, end: int, workers: int | None
-) -> Iterator[tuple[int, npt.NDArray[np.float32] | None, dict[int, str]]]:
-    """Yield (first position, inputs (BATCH, 3, side, side), unreadable) while threads prepare the next batches.
-
-    The inputs are None where no image of the batch can be read.
-    """
-    side = preprocess.side
-
-    def prepare(place: npt.NDArray[np.float32], position: int) -> str | None:
-        try:
-            place[...] = preprocess(images.load(position))
-        except InputError as error:
-            return f"{error.what}; {error.mend}"
-        except OSError as error:
-            return error.strerror or type(error).__name__
-        return None
-
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="conceptx-decode")
-    waiting: deque[tuple[int, npt.NDArray[np.float32], list[Future[str | None]]]] = deque()
-    try:
-        for first in range(start, end, BATCH):
-            inputs = np.empty((BATCH, 3, side, side), dtype=np.float32)
-            positions = range(first, min(first + BATCH, end))
-            waiting.append((first, inputs, [pool.submit(prepare, inputs[p - first], p) for p in positions]))
-            if len(waiting) > _BATCHES_AHEAD:
-                yield _filled(*waiting.popleft())
-        while waiting:
-            yield _filled(*waiting.popleft())
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _filled(
-    first: int, inputs: npt.NDArray[np.float32], prepared: Sequence[Future[str | None]]
-) -> tuple[int, npt.NDArray[np.float32] | None, dict[int, str]]:
-    """Wait for a batch, and fill the places without an image with copies of the batch's first readable one."""
-    reasons = [future.result() for future in prepared]
-    readable = [place for place, reason in enumerate(reasons) if reason is None]
-    unreadable = {first + place: reason for place, reason in enumerate(reasons) if reason is not None}
-    if not readable:
-        return first, None, unreadable
-    empty = [place for place in range(BATCH) if place >= len(reasons) or reasons[place] is not None]
-    inputs[empty] = inputs[readable[0]]
-    return first, inputs, unreadable
-
-
-def _input(model: nn.Module, inputs: npt.NDArray[np.float32]) -> Tensor:
-    """Return the inputs as a tensor where the model's weights are, in their precision."""
-    batch = torch.from_numpy(inputs)
-    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
-    return batch if weight is None else batch.to(weight.device, weight.dtype)
-
-
-def _checked_ids(images: Images) -> list[str]:
-    """Return the images' names, which must be there and differ."""
-    ids = list(images.ids)
-    if not ids:
-        raise InputError("images", "the image set has no image", "give an image set with at least one image")
-    seen: set[str] = set()
-    for image in ids:
-        if image in seen:
-            raise InputError("images", f"image {image!r} appears twice", "keep one image of this name")
-        seen.add(image)
-    return ids
-
-
-def _content_digest(images: Images, ids: Sequence[str]) -> str:
-    """Return one digest over the names and the contents of the images; one that cannot be read counts as such."""
-    contents = images.images.column("sha256").to_pylist()
-    known = [_pixels_digest(images, i) if sha256 is None else sha256 for i, sha256 in enumerate(contents)]
-    return digest_json([list(ids), known])
-
-
-def _pixels_digest(images: Images, i: int) -> str:
-    """Return the digest of an image whose file has none: one that is made in memory, or that is missing."""
-    try:
-        return digest_bytes(np.ascontiguousarray(images.load(i)).tobytes())
-    except (InputError, OSError):
-        return "unreadable"
+def _failed(error: InputError | RuntimeError, batch: Batch, ids: Sequence[str]) -> InputError:
+    """Return what to raise where a model that worked on one image fails on a batch; it says on which images."""
+    assert batch.inputs is not None
+    if isinstance(error, NotFinite):
+        places = range(batch.first, batch.first + len(batch.inputs))
+        readable = [place for place in places if place not in batch.unreadable]
+        place = batch.first + error.row
+        image = ids[place if place in readable and place < len(ids) else readable[0]]
+        return InputError(f"{error.where}, image {image!r}", error.what, error.mend)
+    first, last = ids[batch.first], ids[min(batch.first + len(batch.inputs), len(ids)) - 1]
+    if isinstance(error, InputError):
+        return InputError(f"{error.where}, images {first!r} to {last!r}", error.what, error.mend)
+    what = f"it fails on the images {first!r} to {last!r} ({str(error).splitlines()[0] if str(error) else 'no reason'})"
+    return InputError("model", what, "mend the model, or leave these images out")
 
 
 def _check_bad(skipped: Mapping[int, str], ids: Sequence[str], max_bad: float) -> None:
     """Stop when more images are unreadable than may be."""
-    if len(skipped) > max_bad * len(ids) or len(skipped) == len(ids):
+    if skipped and (len(skipped) > max_bad * len(ids) or len(skipped) == len(ids)):
         position = min(skipped)
         raise InputError(
             "images",

@@ -1,16 +1,22 @@
 """Layers by name, and what they put out.
 
-`list_layers` shows what a model's layers are called, and `capturing` records chosen ones: it yields a function from a
-batch to the recorded outputs, and leaves the model as it found it.
+`list_layers` shows what a model's layers are called, `expand_layers` finds those that a pattern means, and `capturing`
+records chosen ones: it yields a function from a batch to the recorded outputs, and leaves the model as it found it.
 
-A name is a module path as in `model.named_modules()`, with two optional ends:
-
-- ``relu@3``: the third call of a module that one forward pass calls several times;
-- ``encoder[1]``, ``encoder[hidden]``: that item of an output that is a tuple or a dictionary (else the first tensor).
+=====================================  ========================================================================
+name                                   what is recorded
+=====================================  ========================================================================
+``layer4.1.conv2``                     what the module of this path puts out
+``relu@3``                             the third call of a module that one forward pass calls several times
+``encoder[1]``, ``encoder[hidden]``    that item of an output that is a tuple or a dictionary
+``fx:layer1.0.add``                    an operation between modules, by the name that tracing gives it
+``conv2d_3``, ``/fc/Gemm``             a value of an exported program or an ONNX graph
+``layer*.conv2``                       all layers that the pattern fits (``*`` any text, ``?`` one character)
+=====================================  ========================================================================
 
 Recorded is exactly what the named module puts out: name the convolution for the values before the nonlinearity, name
-the nonlinearity for the values after it. Values are copied when the module returns, so a later in-place operation
-does not change them.
+the nonlinearity for the values after it; `LayerInfo.nonlinearity` says which of the two a layer is. Values are copied
+when the module returns, so a later in-place operation does not change them.
 """
 
 from __future__ import annotations
@@ -23,115 +29,218 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from conceptx.activations.functions import PREFIX, Traced, check_traced, kind_of, trace
+from conceptx.activations.graphs import GraphModel
+from conceptx.activations.layer_names import Place, check_calls, resolve, tensor_of, tensors_of
+from conceptx.activations.nonlinearities import NonlinearityWatch, after_nonlinearity
+from conceptx.activations.steady import SteadyPass
 from conceptx.activations.units import default_reduction, n_units
-from conceptx.errors import InputError, did_you_mean
+from conceptx.errors import ConceptxError, InputError, did_you_mean
 
-_NAME = re.compile(r"(?P<path>.+?)(?:@(?P<call>[1-9][0-9]*))?(?:\[(?P<key>[^\[\]]+)\])?", re.DOTALL)
+Keep = Callable[[str, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class LayerInfo:
-    """One output that can be recorded: its name, the module's type, its shape per image, and its number of units."""
+    """One output that can be recorded: its name, the module's type, its shape per image, and its number of units.
+
+    `reduction` is the one used when none is asked for (see `units`), `nonlinearity` says ``after relu`` or
+    ``before relu`` where the forward pass shows it, and `calls` how often one pass calls the module.
+    """
 
     name: str
     type: str
     shape: tuple[int, ...]
     units: int
     calls: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A resolved layer name; `call` is None where the name does not say which."""
-
-    name: str
-    path: str
-    call: int | None
-    key: str | None
+    reduction: str = ""
+    nonlinearity: str = ""
 
 
 def list_layers(model: nn.Module, example: Tensor) -> list[LayerInfo]:
     """Return all that can be recorded, in the order of the forward pass; `example` is a batch of images.
 
     The outputs that are left out are no floating-point tensors, do not have one entry per image in their first
-    dimension, or have a shape without units.
+    dimension, or have a shape without units. Operations between modules are in `list_functions`.
     """
     pair = torch.cat([example[:1], example[-1:]])
+    if isinstance(model, GraphModel):
+        operators = model.names()
+        values = model.values(pair, list(operators))
+        return _listed([(name, operators[name], values[name]) for name in operators if name in values])
     paths = {module: path for path, module in model.named_modules() if path}
-    seen: list[tuple[str, int, dict[str, tuple[int, ...]]]] = []
+    seen: list[tuple[str, int, dict[str, Tensor]]] = []
     calls: dict[str, int] = {}
+    watch = NonlinearityWatch()
 
     def hook(module: nn.Module, _: object, output: object) -> None:
         path = paths[module]
         calls[path] = calls.get(path, 0) + 1
-        seen.append((path, calls[path], _shapes(output)))
+        tensors = tensors_of(output)
+        seen.append((path, calls[path], tensors))
+        for key, tensor in tensors.items():
+            watch.produced(tensor, (path, calls[path], key))
 
-    with _hooked(model, {path: module for module, path in paths.items()}, lambda _: hook), torch.inference_mode():
-        model(pair)
-    found = []
-    for path, call, shapes in seen:
+    modules = {path: module for module, path in paths.items()}
+    with _hooked(model, modules, lambda _: hook), torch.inference_mode(), watch:
+        SteadyPass()(lambda: send(model, pair))
+    found: list[LayerInfo] = []
+    for path, call, tensors in seen:
         name = path if calls[path] == 1 else f"{path}@{call}"
-        for key, shape in shapes.items():
-            reduction = default_reduction(shape[1:])
-            if shape[:1] == (2,) and reduction is not None:
-                units = n_units(shape[1:], reduction)
-                kind = type(model.get_submodule(path)).__name__
-                found.append(LayerInfo(name + key, kind, shape[1:], units, calls[path]))
+        for key, tensor in tensors.items():
+            side = watch.sides.get((path, call, key), "")
+            found.extend(_info(name + key, _kind(modules[path]), tensor, calls[path], side))
     return found
+
+
+def list_functions(model: nn.Module, example: Tensor) -> list[LayerInfo]:
+    """Return the operations between modules that can be recorded, named ``fx:…``; see `functions`."""
+    if isinstance(model, GraphModel):
+        return []
+    values: dict[str, Tensor] = {}
+    with _hooked(model), torch.inference_mode():
+        traced = trace(model)
+        traced.run(torch.cat([example[:1], example[-1:]]), {name: _store(values, name) for name in traced.nodes})
+    return _listed([(PREFIX + name, kind_of(traced.nodes[name]), value) for name, value in values.items()])
+
+
+def expand_layers(model: nn.Module, layers: Sequence[str], example: Tensor) -> tuple[str, ...]:
+    """Return the layers with every pattern (``*``, ``?``) replaced by the names it fits, each layer once.
+
+    A name that the model has is taken as it is, whatever characters it has.
+    """
+    known: dict[bool, list[LayerInfo]] = {}
+    plain = {*model.names()} if isinstance(model, GraphModel) else {name for name, _ in model.named_modules()}
+    found: list[str] = []
+    for layer in layers:
+        if layer in plain or not set("*?") & set(layer):
+            found.append(layer)
+            continue
+        functional = layer.startswith(PREFIX)
+        if functional not in known:
+            known[functional] = (list_functions if functional else list_layers)(model, example)
+        pattern = re.compile(re.escape(layer).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+        fitting = [info.name for info in known[functional] if pattern.fullmatch(info.name)]
+        if not fitting:
+            mend = did_you_mean(layer.replace("*", ""), (info.name for info in known[functional]))
+            raise InputError(f"layer {layer!r}", "no layer fits this pattern", mend or "see --list-layers")
+        found.extend(fitting)
+    return tuple(dict.fromkeys(found))
 
 
 @contextmanager
 def capturing(
-    model: nn.Module, layers: Sequence[str], keep: Callable[[str, Tensor], Tensor] = lambda _, output: output.clone()
+    model: nn.Module, layers: Sequence[str], keep: Keep = lambda _, output: output.clone()
 ) -> Iterator[Callable[[Tensor], dict[str, Tensor]]]:
     """Yield a function that sends a batch through the model and returns ``{layer: keep(layer, output)}``.
 
     `keep` runs inside the forward pass, right when the layer returns, and must not return a view of its argument.
-    The model runs in evaluation mode without gradients. At the end, also after an exception, every module is in the
-    mode it was in and the hooks are gone. A layer that the forward pass does not reach raises `InputError`.
+    The model runs in evaluation mode without gradients, and what is random in it draws the same numbers in every pass.
+    At the end, also after an exception, every module is in the mode it was in and the hooks are gone. A layer that the
+    forward pass does not reach, and values that are no numbers, raise `InputError`.
     """
+    if isinstance(model, GraphModel):
+        _check_known(model, layers)
+        with _hooked(model):
+            yield lambda batch: _checked(
+                {name: keep(name, v) for name, v in model.values(batch, layers).items()}, layers
+            )
+        return
     modules = dict(model.named_modules(remove_duplicate=False))
-    places = [_resolve(layer, modules) for layer in layers]
-    recorded: dict[str, Tensor] = {}
-    calls: dict[str, int] = {}
+    functional = [layer for layer in layers if layer.startswith(PREFIX) and layer not in modules]
+    places = [resolve(layer, modules) for layer in layers if layer not in functional]
+    listener = _Listener(places, modules, keep)
+    steadily = SteadyPass()
+    traced: list[Traced] = []
 
-    def hook_for(path: str) -> Callable[[nn.Module, object, object], None]:
-        wanted = [place for place in places if place.path == path]
+    def run(batch: Tensor) -> dict[str, Tensor]:
+        recorded: dict[str, Tensor] = {}
+        with torch.inference_mode():
+            if places or not functional:
+                recorded.update(steadily(lambda: listener.listen(model, batch)))
+            if functional:
+                if not traced:
+                    traced.append(trace(model))
+                    steadily(lambda: check_traced(traced[0], model, batch))
+                takers = {name.removeprefix(PREFIX): _store(recorded, name, keep) for name in functional}
+                steadily(lambda: traced[0].run(batch, takers))
+        return _checked(recorded, layers)
 
-        def hook(_: nn.Module, __: object, output: object) -> None:
-            calls[path] = calls.get(path, 0) + 1
+    with _hooked(model, {place.path: modules[place.path] for place in places}, listener.hook_for):
+        yield run
+
+
+class _Listener:
+    """What the hooks on a model hear: while one pass runs, the wanted outputs and how often modules are called.
+
+    A copy of the model takes the hooks with it; what the copy's modules put out is not heard.
+    """
+
+    def __init__(self, places: Sequence[Place], modules: Mapping[str, nn.Module], keep: Keep) -> None:
+        self._places, self._modules, self._keep = places, modules, keep
+        self._recorded: dict[str, Tensor] = {}
+        self._calls: dict[str, int] = {}
+        self._reached: set[str] = set()
+        self._listening = False
+
+    def hook_for(self, path: str) -> Callable[[nn.Module, object, object], None]:
+        """Return the hook of the module at `path`."""
+        wanted = [place for place in self._places if place.path == path]
+        own = self._modules[path]
+
+        def hook(module: nn.Module, _: object, output: object) -> None:
+            if not self._listening or module is not own:
+                return
+            self._calls[path] = self._calls.get(path, 0) + 1
             for place in wanted:
-                if place.call in (None, calls[path]):
-                    recorded[place.name] = keep(place.name, _tensor(place, output))
+                if place.call in (None, self._calls[path]):
+                    self._recorded[place.name] = self._keep(place.name, tensor_of(place, output))
 
         return hook
 
-    def run(batch: Tensor) -> dict[str, Tensor]:
-        recorded.clear()
-        calls.clear()
-        with torch.inference_mode():
-            model(batch)
-        for place in places:
-            _check_calls(place, calls.get(place.path, 0), model)
-        return dict(recorded)
+    def listen(self, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+        """Send a batch through the model and return what was wanted of it."""
+        self._recorded, self._calls = {}, {}
+        self._listening = True
+        try:
+            send(model, batch)
+        finally:
+            self._listening = False
+        for place in self._places:
+            check_calls(place, self._calls.get(place.path, 0), place.name in self._reached)
+            self._reached.add(place.name)
+        return self._recorded
 
-    with _hooked(model, {place.path: modules[place.path] for place in places}, hook_for):
-        yield run
+
+def send(model: nn.Module, batch: Tensor) -> None:
+    """Send a batch through a model; a mistake in its code becomes one sentence.
+
+    A `RuntimeError`, which PyTorch raises for wrong shapes and for want of memory, is left to the caller.
+    """
+    try:
+        model(batch)
+    except ConceptxError:
+        raise
+    except (TypeError, ValueError, AttributeError, LookupError, AssertionError, ArithmeticError) as error:
+        shape = " × ".join(map(str, batch.shape))
+        what = f"its forward pass fails on a batch of pictures, {shape} ({type(error).__name__}: {error})"
+        raise InputError("model", what, "mend it, or wrap it in a factory whose model takes such a batch") from error
 
 
 @contextmanager
 def _hooked(
     model: nn.Module,
-    modules: Mapping[str, nn.Module],
-    hook_for: Callable[[str], Callable[[nn.Module, object, object], None]],
+    modules: Mapping[str, nn.Module] | None = None,
+    hook_for: Callable[[str], Callable[[nn.Module, object, object], None]] | None = None,
 ) -> Iterator[None]:
     """Put the model into evaluation mode with a forward hook on each of `modules`, and undo both at the end."""
     modes = [(module, module.training) for module in model.modules()]
     handles = []
     try:
         model.eval()
-        for path, module in modules.items():
-            handles.append(module.register_forward_hook(hook_for(path)))
+        if modules is not None and hook_for is not None:
+            for path, module in modules.items():
+                handles.append(module.register_forward_hook(hook_for(path)))
         yield
     finally:
         for handle in handles:
@@ -140,75 +249,49 @@ def _hooked(
             module.training = mode
 
 
-def _resolve(layer: str, modules: Mapping[str, nn.Module]) -> _Place:
-    """Find the module that a layer name means; a path that exists is taken whole, whatever characters it has."""
-    if layer and layer in modules:
-        return _Place(layer, layer, None, None)
-    match = _NAME.fullmatch(layer)
-    path = match["path"] if match else layer
-    if match is None or path not in modules:
-        hint = did_you_mean(path, (name for name in modules if name))
-        mend = hint or f"choose a module, such as {_some(modules)}"
-        raise InputError(f"layer {layer!r}", "the model has no module of this name", mend)
-    return _Place(layer, path, int(match["call"]) if match["call"] else None, match["key"])
+def _store(
+    values: dict[str, Tensor], name: str, keep: Keep = lambda _, output: output.clone()
+) -> Callable[[Tensor], None]:
+    """Return a function that keeps a value under a name."""
+
+    def take(value: Tensor) -> None:
+        values[name] = keep(name, value)
+
+    return take
 
 
-def _check_calls(place: _Place, calls: int, model: nn.Module) -> None:
-    """Refuse a layer that the pass did not reach, and a name that could mean several calls."""
-    where = f"layer {place.name!r}"
-    if calls == 0:
-        raise InputError(where, "the forward pass does not call this module", "choose one that it calls")
-    if place.call is None and calls > 1:
-        raise InputError(
-            where,
-            f"one forward pass calls this module {calls} times",
-            f"say which call is meant: {place.path}@1 to {place.path}@{calls}",
-        )
-    if place.call is not None and place.call > calls:
-        raise InputError(
-            where,
-            f"one forward pass calls this module {calls} time{'s' if calls > 1 else ''}",
-            f"choose a call from {place.path}@1 to {place.path}@{calls}",
-        )
+def _check_known(model: GraphModel, layers: Sequence[str]) -> None:
+    known = model.names()
+    for layer in layers:
+        if layer not in known:
+            mend = did_you_mean(layer, known) or f"its last values are {', '.join(map(repr, list(known)[-4:]))}"
+            raise InputError(f"layer {layer!r}", "the model has no value of this name", mend)
 
 
-def _some(modules: Mapping[str, nn.Module]) -> str:
-    """Return the names of the last modules without parts, as a hint at what names look like."""
-    names = [name for name, module in modules.items() if name and not any(True for _ in module.children())]
-    return ", ".join(map(repr, names[-4:]))
+def _checked(recorded: dict[str, Tensor], layers: Sequence[str]) -> dict[str, Tensor]:
+    """Return what was recorded in the order of `layers` when all of it is there and is numbers."""
+    for layer in layers:
+        if layer not in recorded:
+            raise InputError(f"layer {layer!r}", "it puts out no floating-point tensor", "choose another layer")
+        if not bool(torch.isfinite(recorded[layer]).all()):
+            what = "the model puts out values that are no numbers (NaN or infinite)"
+            raise InputError(f"layer {layer!r}", what, "check the weights and the preprocessing")
+    return {layer: recorded[layer] for layer in layers}
 
 
-def _tensor(place: _Place, output: object) -> Tensor:
-    """Return the tensor that the name means among a module's output."""
-    where = f"layer {place.name!r}"
-    items = _items(output)
-    if place.key is not None:
-        if place.key not in items:
-            known = ", ".join(map(repr, items)) if items else "none, it is a " + type(output).__name__
-            raise InputError(where, f"the output has no item {place.key!r}", f"choose one of its items ({known})")
-        output = items[place.key]
-    elif not isinstance(output, Tensor):
-        output = next((item for item in items.values() if isinstance(item, Tensor)), None)
-    if not isinstance(output, Tensor) or not output.is_floating_point():
-        raise InputError(where, "it puts out no floating-point tensor", "choose another layer")
-    return output
+def _kind(module: nn.Module) -> str:
+    return str(module._get_name())  # type: ignore[no-untyped-call]
 
 
-def _items(output: object) -> dict[str, object]:
-    """Return the items of a tuple, list or dictionary by printed key; none of a tensor."""
-    if isinstance(output, Mapping):
-        return {str(key): value for key, value in output.items()}
-    if isinstance(output, (tuple, list)):
-        return {str(key): value for key, value in enumerate(output)}
-    return {}
+def _listed(rows: Sequence[tuple[str, str, Tensor]]) -> list[LayerInfo]:
+    """Return what can be recorded among values of a graph: name, operator and value for a pair of images."""
+    return [info for name, kind, value in rows for info in _info(name, kind, value, 1, after_nonlinearity(kind))]
 
 
-def _shapes(output: object) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the floating-point tensors of an output by the end of their name."""
-    if isinstance(output, Tensor):
-        return {"": tuple(output.shape)} if output.is_floating_point() else {}
-    return {
-        f"[{key}]": tuple(item.shape)
-        for key, item in _items(output).items()
-        if isinstance(item, Tensor) and item.is_floating_point()
-    }
+def _info(name: str, kind: str, value: Tensor, calls: int, side: str) -> list[LayerInfo]:
+    """Return the facts of an output for a pair of images; none where it has no units or is not per image."""
+    shape = tuple(value.shape[1:])
+    reduction = default_reduction(shape)
+    if value.shape[:1] != (2,) or reduction is None or not value.is_floating_point():
+        return []
+    return [LayerInfo(name, kind, shape, n_units(shape, reduction), calls, reduction, side)]

@@ -6,7 +6,9 @@ bytes (Pillow's resampling, which works in integers), `Preprocess.__call__` the 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,54 @@ class Preprocess:
             crop=int(recorded.crop_size[0]),
         )
 
+    @classmethod
+    def from_table(cls, values: Mapping[str, Any], where: str = "preprocess") -> Preprocess:
+        """Return the preprocessing that a table says, such as ``{size = 256, crop = 224, mean = [0.5, 0.5, 0.5]}``.
+
+        One number for `mean` or `std` stands for all three colours; what is not said is as `Preprocess` has it.
+        """
+        known = [field.name for field in fields(cls)]
+        checked: dict[str, Any] = {}
+        for name, value in values.items():
+            if name not in known:
+                mend = did_you_mean(name, known) or f"the keys are {', '.join(known)}"
+                raise InputError(where, f"the preprocessing has no {name!r}", mend)
+            if name in ("mean", "std"):
+                checked[name] = _three(where, name, value)
+                continue
+            if not isinstance(value, str if name == "interpolation" else int) or isinstance(value, bool):
+                raise InputError(where, f"{name} is {value!r}", "give a number of pixels, or an interpolation's name")
+            checked[name] = value
+        if "size" not in checked:
+            raise InputError(
+                where, "the preprocessing has no size", "say to how many pixels the shorter side is resized"
+            )
+        return cls(**checked)
+
+    @classmethod
+    def from_text(cls, text: str, where: str = "--preprocess") -> Preprocess:
+        """Return the preprocessing of a line such as ``size=256 crop=224 mean=0.5,0.5,0.5 std=0.5``; see `text`."""
+        values: dict[str, Any] = {}
+        for part in text.split():
+            name, _, value = part.partition("=")
+            try:
+                if name in ("mean", "std"):
+                    values[name] = [float(number) for number in value.split(",")]
+                else:
+                    values[name] = value if name == "interpolation" else int(value)
+            except ValueError:
+                mend = "write it like size=256 crop=224 mean=0.485,0.456,0.406 std=0.229,0.224,0.225"
+                raise InputError(where, f"{part!r} cannot be read", mend) from None
+        return cls.from_table(values, where)
+
+    def text(self) -> str:
+        """Return the line from which `from_text` makes the same preprocessing."""
+        shown = {name: value for name, value in asdict(self).items() if value is not None}
+        return " ".join(
+            f"{name}={','.join(map(repr, value)) if isinstance(value, tuple) else value}"
+            for name, value in shown.items()
+        )
+
     @property
     def side(self) -> int:
         """The number of rows and columns that the model gets."""
@@ -93,6 +143,16 @@ class Preprocess:
 
         how = Image.Resampling[self.interpolation.upper()]
         return np.asarray(Image.fromarray(image).resize((width, height), how))
+
+
+def _three(where: str, name: str, value: object) -> tuple[float, float, float]:
+    """Return three numbers for the colours, from three or from one."""
+    items = list(value) if isinstance(value, (list, tuple)) else [value]
+    numbers = [float(v) for v in items if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    if len(numbers) != len(items) or len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):
+        raise InputError(where, f"{name} is {value!r}", "give three numbers, one for each of red, green and blue")
+    red, green, blue = numbers * 3 if len(numbers) == 1 else numbers
+    return red, green, blue
 
 
 def _centre(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

@@ -1,9 +1,10 @@
 """Activation matrices on disk: units × images, float32, memory-mapped, never stale and never half.
 
-`open_activations` opens what is recorded for a layer, `save_activations` stores a matrix that is at hand, and
-`Writer` stores one that comes in blocks of images and goes on after a kill. A matrix of layer ``features.0`` is
-``features.0.npy`` with ``features.0.json`` beside it: the names of the layer, units and images, and `meta`, which
-holds the `key`: the digest of all that the values depend on. A matrix with another key counts as absent.
+`open_activations` opens what is recorded for a layer, `open_statistics` the table of its units, `save_activations`
+stores a matrix that is at hand, and `Writer` stores one that comes in blocks of images and goes on after a kill. A
+matrix of layer ``features.0`` is ``features.0.npy`` with ``features.0.units.parquet`` (see `statistics`) and
+``features.0.json`` beside it: the names of the layer, units and images, and `meta`, which holds the `key`: the digest
+of all that the values depend on. A matrix with another key counts as absent.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -24,9 +25,14 @@ import numpy.typing as npt
 from conceptx.errors import InputError, did_you_mean
 from conceptx.files import atomic_path, digest_bytes, digest_json, write_failure, write_json
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 FORMAT = 1
+STATISTICS = ".units.parquet"
+"""The end of the name of a layer's statistics."""
+
 _LONGEST_NAME = 150
-_ROWS_AT_ONCE = 64
 _Values = npt.NDArray[np.float32]
 
 
@@ -80,23 +86,23 @@ def store_name(layer: str) -> str:
 
 
 def stored_layers(folder: Path) -> list[str]:
-    """Return the layers that are completely recorded in `folder`, sorted by name."""
-    return sorted(str(_read_json(path)["layer"]) for path in Path(folder).glob("*.json"))
+    """Return the layers whose values are completely recorded in `folder`, sorted by name."""
+    found = [read_facts(path) for path in Path(folder).glob("*.json")]
+    return sorted(str(facts["layer"]) for facts in found if facts["meta"].get("keep") != "top")
 
 
 def open_activations(folder: Path, layer: str, *, key: str | None = None) -> Activations:
     """Open the matrix of a layer, memory-mapped and read-only; with a `key`, only if it was made from just that."""
     folder = Path(folder)
-    path = _path(folder, layer, ".json")
-    if not path.is_file():
-        known = stored_layers(folder) if folder.is_dir() else []
-        hint = did_you_mean(layer, known)
-        raise InputError(str(folder), f"no activations of layer {layer!r} are here", hint or "extract this layer first")
-    facts = _read_json(path)
+    path = layer_path(folder, layer, ".json")
+    facts = _recorded(folder, layer)
     meta = facts["meta"]
     if key is not None and meta.get("key") != key:
         raise InputError(str(path), "the activations were made from something else", "extract the layer again")
-    values_path = _path(folder, layer, ".npy")
+    if meta.get("keep") == "top":
+        what = "only the statistics and the top images of this layer are kept"
+        raise InputError(str(path), what, "extract it with --keep all")
+    values_path = layer_path(folder, layer, ".npy")
     try:
         values = np.load(values_path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -104,6 +110,15 @@ def open_activations(folder: Path, layer: str, *, key: str | None = None) -> Act
     if values.dtype != np.float32 or facts["layer"] != layer:
         raise InputError(str(path), f"this is not the float32 matrix of {layer!r}", "extract the layer again")
     return Activations(layer, tuple(facts["units"]), tuple(facts["images"]), values, meta)
+
+
+def open_statistics(folder: Path, layer: str) -> pa.Table:
+    """Return what is known of each unit of a layer over all images: the columns of `statistics.schema`."""
+    from conceptx.activations.statistics import schema
+    from conceptx.tables import read_parquet
+
+    _recorded(folder, layer)
+    return read_parquet(layer_path(folder, layer, STATISTICS), schema())
 
 
 def save_activations(folder: Path, activations: Activations, *, key: str) -> Activations:
@@ -129,8 +144,8 @@ class Writer:
         self.done = 0
         self.skipped: dict[int, str] = {}
         self.finished = False
-        self._values, self._facts = _path(self.folder, layer, ".npy"), _path(self.folder, layer, ".json")
-        self._work, self._sidecar = _path(self.folder, layer, ".npy~"), _path(self.folder, layer, ".json~")
+        self._values, self._facts = layer_path(self.folder, layer, ".npy"), layer_path(self.folder, layer, ".json")
+        self._work, self._sidecar = layer_path(self.folder, layer, ".npy~"), layer_path(self.folder, layer, ".json~")
         self._resume()
 
     def write(self, start: int, block: npt.NDArray[np.floating], skipped: Mapping[int, str] | None = None) -> None:
@@ -142,7 +157,7 @@ class Writer:
         if start > self.done:
             raise ValueError(f"a block starts at {start}, but only {self.done} images are stored")
         values = np.ascontiguousarray(block.T, dtype=np.float32)
-        self._check_finite(values, start, skipped)
+        check_finite(self.layer, self.units, self.images, values, start, skipped)
         try:
             with self._work.open("rb+", buffering=0) as handle:
                 for unit, row in enumerate(values):
@@ -165,8 +180,8 @@ class Writer:
                 self._publish_without_skipped()
             else:
                 self._work.replace(self._values)
-        values = np.load(self._values, mmap_mode="r", allow_pickle=False)
         images = [image for position, image in enumerate(self.images) if position not in self.skipped]
+        statistics = self._describe(images)
         facts = {
             "format": FORMAT,
             "layer": self.layer,
@@ -176,7 +191,7 @@ class Writer:
                 **meta,
                 "key": self.key,
                 "skipped": [[self.images[p], reason] for p, reason in sorted(self.skipped.items())],
-                "dead": [self.units[unit] for unit in _constant_rows(values)],
+                "dead": [row["unit"] for row in statistics.select(["unit", "dead"]).to_pylist() if row["dead"]],
             },
         }
         write_json(self._facts, facts)
@@ -187,6 +202,23 @@ class Writer:
         """Open the published matrix."""
         return open_activations(self.folder, self.layer, key=self.key)
 
+    def _describe(self, images: Sequence[str]) -> pa.Table:
+        """Write the statistics of the published matrix, and return them."""
+        from conceptx.activations.statistics import of_matrix
+        from conceptx.tables import write_parquet
+
+        table = of_matrix(np.load(self._values, mmap_mode="r", allow_pickle=False), self.units, images)
+        write_parquet(layer_path(self.folder, self.layer, STATISTICS), table)
+        return table
+
+    @property
+    def missing(self) -> int:
+        """The bytes that the disk still has to find for the matrix; the holes of an unfinished file are empty."""
+        if self.finished or not self._work.is_file():
+            return 0
+        status = self._work.stat()
+        return max(status.st_size - 512 * getattr(status, "st_blocks", 0), 0)
+
     @property
     def _offset(self) -> int:
         return len(_header(len(self.units), len(self.images)))
@@ -195,6 +227,8 @@ class Writer:
         state = self._read_sidecar()
         if self._is_published():
             self.finished, self.done = True, len(self.images)
+            if not layer_path(self.folder, self.layer, STATISTICS).is_file():
+                self._describe(read_facts(self._facts)["images"])
             if state is not None:
                 self._sidecar.unlink()
             return
@@ -214,7 +248,7 @@ class Writer:
 
     def _is_published(self) -> bool:
         try:
-            return bool(_read_json(self._facts)["meta"]["key"] == self.key) and self._values.is_file()
+            return bool(read_facts(self._facts)["meta"]["key"] == self.key) and self._values.is_file()
         except (InputError, KeyError, TypeError):
             return False
 
@@ -242,20 +276,30 @@ class Writer:
                 handle.write(row[kept].data)
         self._work.unlink()
 
-    def _check_finite(self, values: _Values, start: int, skipped: Mapping[int, str]) -> None:
-        if np.isfinite(values).all():
-            return
-        for unit, column in np.argwhere(~np.isfinite(values)):
-            if start + column not in skipped:
-                raise InputError(
-                    f"layer {self.layer!r}, unit {self.units[unit]!r}, image {self.images[start + column]!r}",
-                    f"the value is {values[unit, column]}",
-                    "check the weights and the preprocessing of the model",
-                )
+
+def check_finite(
+    layer: str,
+    units: Sequence[str],
+    images: Sequence[str],
+    values: _Values,
+    start: int,
+    skipped: Mapping[int, str],
+) -> None:
+    """Refuse values (units, images from `start` on) that are no numbers; those of skipped images do not count."""
+    if np.isfinite(values).all():
+        return
+    for unit, column in np.argwhere(~np.isfinite(values)):
+        if start + column not in skipped:
+            raise InputError(
+                f"layer {layer!r}, unit {units[unit]!r}, image {images[start + column]!r}",
+                f"the value is {values[unit, column]}",
+                "check the weights and the preprocessing of the model",
+            )
 
 
-def _path(folder: Path, layer: str, ending: str) -> Path:
-    return folder / (store_name(layer) + ending)
+def layer_path(folder: Path, layer: str, ending: str) -> Path:
+    """Return the file of a layer with this ending."""
+    return Path(folder) / (store_name(layer) + ending)
 
 
 def _header(units: int, images: int) -> bytes:
@@ -265,15 +309,18 @@ def _header(units: int, images: int) -> bytes:
     return buffer.getvalue()
 
 
-def _constant_rows(values: _Values) -> Iterator[int]:
-    """Yield the rows whose values are all equal, reading a bounded part of the matrix at a time."""
-    for start in range(0, len(values), _ROWS_AT_ONCE):
-        rows = values[start : start + _ROWS_AT_ONCE]
-        if rows.shape[1]:
-            yield from (start + int(r) for r in np.flatnonzero(rows.min(axis=1) == rows.max(axis=1)))
+def _recorded(folder: Path, layer: str) -> dict[str, Any]:
+    """Return the content of the JSON file of a layer that has been recorded."""
+    path = layer_path(folder, layer, ".json")
+    if path.is_file():
+        return read_facts(path)
+    known = stored_layers(folder) if Path(folder).is_dir() else []
+    mend = did_you_mean(layer, known) or "extract this layer first"
+    raise InputError(str(folder), f"no activations of layer {layer!r} are here", mend)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return the content of a layer's JSON file."""
     try:
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if facts["format"] == FORMAT and {"layer", "units", "images", "meta"} <= facts.keys():

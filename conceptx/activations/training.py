@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from conceptx.activations.preprocess import Preprocess
+from conceptx.activations.reproducible import reproducible, saved
 from conceptx.errors import InputError
 from conceptx.files import digest_json, write_bytes, write_json
 from conceptx.progress import Progress, silent
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 SIDE = 96
 PREPROCESS = Preprocess(size=SIDE, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 """What `WorldNet` expects of images."""
-
-_THREADS = 2
-"""Training always uses as many threads: the order of summation of a gradient, and so its last bits, depends on it."""
 
 
 class WorldNet(nn.Module):
@@ -127,7 +123,7 @@ def train(
     )
     finished = _finished(out, key)
     if finished is None:
-        with _reproducible():
+        with reproducible():
             finished = _train(model, images, targets, classes, out, seed, settings, key, progress)
     model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     model.load_state_dict(torch.load(finished.weights, weights_only=True))
@@ -173,7 +169,7 @@ def _train(
         best_epoch=state.best_epoch,
         curves={name: tuple(values) for name, values in state.curves.items()},
     )
-    write_bytes(result.weights, _saved(state.best))
+    write_bytes(result.weights, saved(state.best))
     write_json(out / "training.json", {**asdict(result), "weights": "weights.pt", "key": key})
     state.path.unlink(missing_ok=True)
     return result
@@ -223,7 +219,7 @@ class _State:
         """Write the checkpoint, whole or not at all."""
         write_bytes(
             self.path,
-            _saved(
+            saved(
                 {
                     "key": self.key,
                     "model": self.model.state_dict(),
@@ -365,29 +361,3 @@ def _finished(out: Path, key: str) -> TrainingResult | None:
         return None
     curves = {name: tuple(values) for name, values in facts["curves"].items()}
     return TrainingResult(out / "weights.pt", tuple(facts["classes"]), facts["accuracy"], facts["best_epoch"], curves)
-
-
-def _saved(value: Any) -> bytes:
-    """Return what `torch.save` writes; into memory, because a file's name would become part of its content."""
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    return buffer.getvalue()
-
-
-@contextmanager
-def _reproducible() -> Iterator[None]:
-    """Fix the number of threads and choose deterministic algorithms, and undo both at the end."""
-    threads = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    deterministic: Any = torch.utils.deterministic
-    fill = deterministic.fill_uninitialized_memory
-    try:
-        torch.set_num_threads(_THREADS)
-        torch.use_deterministic_algorithms(True)
-        deterministic.fill_uninitialized_memory = False  # it takes a tenth of the time, and nothing reads such memory
-        yield
-    finally:
-        deterministic.fill_uninitialized_memory = fill
-        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
-        torch.set_num_threads(threads)

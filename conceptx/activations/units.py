@@ -3,22 +3,29 @@
 `default_reduction` and `n_units` answer from a shape alone; `reduce` is the formula; `top_images` ranks one unit's
 values. A reduction is named so that it can be recorded beside the values:
 
-==============  =========================================================  =====
-name            value of a unit                                            shape
-==============  =========================================================  =====
-``value``       the output itself (dense layers)                           (N, U)
-``max``         the greatest value over all places (channels are dim 1)    (N, U, H, W)
-``mean``        the mean over all places (channels are dim 1)              (N, U, H, W)
-``max:last``    the greatest value over all places (channels come last)    (N, H, W, U)
-``mean:last``   the mean over all places (channels come last)              (N, H, W, U)
-``max``         the greatest value over all tokens                         (N, T, U)
-``mean``        the mean over all tokens                                   (N, T, U)
-``token:cls``   the value at the first token, the class token              (N, T, U)
-==============  =========================================================  =====
+================  =========================================================  =====
+name              value of a unit                                            shape
+================  =========================================================  =====
+``value``         the output itself (dense layers)                           (N, U)
+``max``           the greatest value over all places (channels are dim 1)    (N, U, H, W)
+``mean``          the mean over all places (channels are dim 1)              (N, U, H, W)
+``max:last``      the greatest value over all places (channels come last)    (N, H, W, U)
+``mean:last``     the mean over all places (channels come last)              (N, H, W, U)
+``top:0.1``       the mean over the greatest tenth of all places             (N, U, H, W)
+``top:0.1:last``  the same (channels come last)                            (N, H, W, U)
+``max``           the greatest value over all tokens                         (N, T, U)
+``mean``          the mean over all tokens                                   (N, T, U)
+``top:0.1``       the mean over the greatest tenth of all tokens             (N, T, U)
+``token:cls``     the value at the first token, the class token              (N, T, U)
+================  =========================================================  =====
+
+Any share from above 0 to 1 can follow ``top:``; of n places it takes ceil(share · n).
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -35,11 +42,19 @@ _CHOICES: dict[int, tuple[str, ...]] = {
     2: ("max", "mean", "token:cls"),
     3: ("max", "mean", "max:last", "mean:last"),
 }
+_TOP = re.compile(r"top:(?P<share>[0-9]*\.?[0-9]+)(?P<last>:last)?")
 
 
 def reductions(shape: Sequence[int]) -> tuple[str, ...]:
-    """Return the reductions that fit an output of this shape (without the batch dimension), the default first."""
-    return _CHOICES.get(len(shape), ())
+    """Return the reductions without a number that fit an output of this shape (without the batch dimension).
+
+    The default is the first. Maps whose first two sides are equal and differ from the third have their channels last,
+    as those of Swin and ConvNeXt do; all other maps have them first.
+    """
+    fitting = _CHOICES.get(len(shape), ())
+    if len(shape) == 3 and shape[0] == shape[1] != shape[2]:
+        return (*fitting[2:], *fitting[:2])
+    return fitting
 
 
 def default_reduction(shape: Sequence[int]) -> str | None:
@@ -68,11 +83,14 @@ def checked_reduction(layer: str, shape: Sequence[int], reduction: str | None) -
         )
     if reduction is None:
         return fitting[0]
-    if reduction not in fitting:
+    top = _TOP.fullmatch(reduction)
+    fits = top is not None and 0 < float(top["share"]) <= 1 and len(shape) >= (3 if top["last"] else 2)
+    if reduction not in fitting and not fits:
+        choices = [repr(name) for name in fitting] + (["'top:SHARE'"] if len(shape) > 1 else [])
         raise InputError(
             f"layer {layer!r}",
             f"the reduction {reduction!r} does not fit an output of {printed} per image",
-            f"choose {' or '.join(repr(name) for name in fitting)}",
+            f"choose {' or '.join(choices)}",
         )
     return reduction
 
@@ -83,6 +101,11 @@ def reduce(output: Tensor, reduction: str) -> Tensor:
         return output.clone()
     if reduction == "token:cls":
         return output[:, 0].clone()
+    top = _TOP.fullmatch(reduction)
+    if top is not None:
+        last = output.ndim == 3 or bool(top["last"])
+        values = output.flatten(1, -2).transpose(1, 2) if last else output.flatten(2)
+        return values.topk(math.ceil(float(top["share"]) * values.shape[2]), dim=2).values.mean(dim=2)
     how, _, channels = reduction.partition(":")
     places = (1,) if output.ndim == 3 else (1, 2) if channels == "last" else (2, 3)
     return output.amax(dim=places) if how == "max" else output.mean(dim=places)

@@ -17,12 +17,15 @@ def untrained_copy(model: nn.Module, seed: int) -> nn.Module | None:
     Every module with a `reset_parameters` of its own (all of torch's layers) is initialised by it, in the order of the
     modules, from `seed`; the global random state stays as it was. Parameters outside such modules keep their values.
     """
-    twin = copy.deepcopy(model)
-    resettable = [module for module in twin.modules() if callable(getattr(module, "reset_parameters", None))]
-    if not any(True for module in resettable for _ in module.parameters(recurse=False)):
+    if not any(True for module in _resettable(model) for _ in module.parameters(recurse=False)):
         return None
+    twin = copy.deepcopy(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for module in resettable:
+        for module in _resettable(twin):
             module.reset_parameters()  # type: ignore[operator]
     return twin.eval()
+
+
+def _resettable(model: nn.Module) -> list[nn.Module]:
+    return [module for module in model.modules() if callable(getattr(module, "reset_parameters", None))]

@@ -6,12 +6,11 @@ and `Mapping.class_of` is what everything else asks. `cooccurrence` gives the ev
 
 from __future__ import annotations
 
-from collections import abc, defaultdict
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections import abc
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from conceptx.annotation.evidence import Above, Cooccurrence, Setting, Together, cooccurrence, weigh
 from conceptx.annotation.sssom import (
     BROAD,
     CLOSE,
@@ -20,6 +19,7 @@ from conceptx.annotation.sssom import (
     LEXICAL,
     MANUAL,
     NO_TERM,
+    SEMANTIC,
     SIMILAR,
     Mapping,
     Row,
@@ -27,9 +27,9 @@ from conceptx.annotation.sssom import (
     write_sssom,
 )
 from conceptx.errors import InputError
+from conceptx.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from conceptx.images.dataset import ImageSet
     from conceptx.ontology.hierarchy import Hierarchy
     from conceptx.ontology.lookup import Candidate, Lookup
 
@@ -48,14 +48,14 @@ __all__ = [
     "write_sssom",
 ]
 
-Evidence = abc.Mapping[str, abc.Mapping[str, int]]
-
 _LETTERS_PER_EDIT = 8
 """A misspelling is believed when the label has this many characters for each edit: `bottle` is no misspelt `battle`."""
 _LETTERS_TO_OFFER = 4
 """A similar name is offered to a person when the label has this many characters for each edit."""
 _MAX_ALTERNATIVES = 8
-_MAX_WITNESSES = 20
+_MOST_CANDIDATES = 30
+_TOLERANCE = 0.021
+"""How much less sure a class may be than the best and still be as good: case against number, and no more."""
 
 
 def map_labels(
@@ -64,20 +64,25 @@ def map_labels(
     reviewed: Mapping | None = None,
     max_distance: int = 2,
     *,
-    cooccurrence: Evidence | None = None,
+    cooccurrence: Together | None = None,
     lookup: Lookup | None = None,
+    sentences: bool = False,
+    progress: Progress = silent,
 ) -> Mapping:
     """Return a row for every label: its class, or none, how sure that is, and the other classes it could mean.
 
-    Rows of `reviewed` that a person decided are kept, those of absent labels too. A label with several equally good
-    classes takes the one that is nearest to the classes of the labels it occurs with (`cooccurrence`: label → label →
-    number of images; similarity of Wu and Palmer), then the first by name; the others stay as alternatives and the row
-    is doubtful. A misspelling too short to be sure of has no class, only alternatives, and so has a label of which
-    only the last word names a class.
+    Rows of `reviewed` that a person decided are kept, those of absent labels too. The class that most of a label's
+    comma synonyms name is taken. Of several equally good classes that one is taken which is nearest to the classes of
+    the labels that it occurs with (`cooccurrence`: label → label → number of images), where these are not known to
+    those of all labels that have one class only, with WordNet's order of the senses; then the first by name. The others
+    stay as alternatives and the row is doubtful. A misspelling too short to be sure of has no class, only alternatives,
+    and so has a label of which only the last word names a class. With `sentences` a local sentence model (the extra of
+    that name) is asked about the labels that have no class then; what it finds is always doubtful.
     """
     from conceptx.ontology.lookup import Lookup
 
     lookup = Lookup(hierarchy) if lookup is None else lookup
+    together = {} if cooccurrence is None else cooccurrence
     wanted = set(labels) - {""}
     kept = () if reviewed is None else tuple(row for row in reviewed.rows if row.reviewed)
     known = {}
@@ -85,102 +90,71 @@ def map_labels(
         if reviewed is not None and row.class_name is not None and row.label in wanted:
             known[row.label] = _decided_class(row, hierarchy, reviewed.source)
     todo = sorted(wanted - {row.label for row in kept})
-    found = dict(zip(todo, lookup.many(todo, max_distance), strict=True))
+    found = dict(zip(todo, lookup.many(todo, max_distance, _MOST_CANDIDATES), strict=True))
     heads = {label: _head(label) for label, candidates in found.items() if _head(label) and not _best(candidates)}
     broader = dict(zip(heads, lookup.many(list(heads.values()), max_distance=0), strict=True))
-    for label, candidates in found.items():
-        best = _best(candidates)
-        if len(best) == 1:
-            known[label] = best[0].id
-    rows = []
-    for label, candidates in found.items():
-        best = _best(candidates)
-        if best:
-            rows.append(_mapped(label, best, _evidence(label, best, hierarchy, known, cooccurrence or {})))
-        else:
-            rows.append(_unmapped(label, candidates, broader.get(label, ())))
+    best = {label: _best(candidates) for label, candidates in found.items()}
+    above = Above(hierarchy, (c.id for options in best.values() for c in options))
+    rivals = {label: _rivals(candidates, best[label], above) for label, candidates in found.items()}
+    known |= {label: options[0].id for label, options in best.items() if len(options) == 1 and not rivals[label]}
+    setting = Setting(hierarchy, known, above)
+    rows = [
+        _mapped(label, best[label], rivals[label], setting, together)
+        if best[label]
+        else _unmapped(label, candidates, broader.get(label, ()))
+        for label, candidates in found.items()
+    ]
+    if sentences:
+        rows = _by_meaning(
+            rows, hierarchy, {label: {c.id for c in heads} for label, heads in broader.items()}, progress
+        )
     return Mapping((*kept, *rows), iri_base=hierarchy.iri_base)
 
 
-class Cooccurrence(abc.Mapping[str, dict[str, int]]):
-    """How many images show two labels together: label → other label → number of images."""
-
-    def __init__(self, labels: Sequence[str], counts: Any) -> None:
-        self._place = {label: i for i, label in enumerate(labels)}
-        self._labels = tuple(labels)
-        self._counts = counts
-
-    def __getitem__(self, label: str) -> dict[str, int]:
-        i = self._place[label]
-        of = slice(self._counts.indptr[i], self._counts.indptr[i + 1])
-        pairs = zip(self._counts.indices[of].tolist(), self._counts.data[of].tolist(), strict=True)
-        return {self._labels[j]: n for j, n in pairs if j != i}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._labels)
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-
-def cooccurrence(images: ImageSet) -> Cooccurrence:
-    """Return how often the labels of objects and the images' categories occur together in an image."""
-    from scipy import sparse
-
-    place = {name: i for i, name in enumerate(images.images["image"].to_pylist())}
-    seen = list(zip(images.images["image"].to_pylist(), images.images["category"].to_pylist(), strict=True))
-    seen += zip(images.objects["image"].to_pylist(), images.objects["label"].to_pylist(), strict=True)
-    pairs = {(place[image], label) for image, label in seen if label}
-    labels = sorted({label for _, label in pairs})
-    column = {label: j for j, label in enumerate(labels)}
-    at = np.array(sorted((i, column[label]) for i, label in pairs), dtype=np.int32).reshape(-1, 2)
-    shown = sparse.csr_array((np.ones(len(at), np.int32), (at[:, 0], at[:, 1])), shape=(len(place), len(labels)))
-    counts = sparse.csr_array(shown.T @ shown)
-    counts.sort_indices()
-    return Cooccurrence(labels, counts)
-
-
 def _best(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates that are equally good and better than all others, if they are to be believed."""
-    best = [c for c in candidates if c.confidence == candidates[0].confidence]
+    """Return the candidates that are equally good and better than all others, if they are to be believed.
+
+    Case and number tell little (``turkey``: Turkey, Turkeys): classes that differ in these are equally good.
+    """
+    first = candidates[0] if candidates else None
+    best = [c for c in candidates if first is not None and _is_as_good(c, first)]
     return [c for c in best if len(c.reading) >= c.distance * _LETTERS_PER_EDIT]
 
 
-def _evidence(
-    label: str, options: Sequence[Candidate], hierarchy: Hierarchy, known: abc.Mapping[str, int], together: Evidence
-) -> list[float]:
-    """Return for each class how near it is to the classes that the label occurs with; zeros without evidence.
-
-    The mean of the Wu-Palmer similarity to the classes of the other labels o that weigh most. Their weight is
-    n(o)² / N(o), with n(o) images that show both and N(o) the sum of n over all that o occurs with: a label that
-    occurs with everything says little.
-    """
-    weights = defaultdict[int, float](float)
-    if len(options) > 1:
-        for other, images in together.get(label, {}).items():
-            if other in known:
-                weights[known[other]] += images**2 / max(images, sum(together.get(other, {}).values()))
-    witnesses = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[:_MAX_WITNESSES]
-    total = sum(weight for _, weight in witnesses)
-    if not total:
-        return [0.0] * len(options)
-    return [sum(w * hierarchy.wu_palmer(option.id, c) for c, w in witnesses) / total for option in options]
+def _is_as_good(one: Candidate, best: Candidate) -> bool:
+    near = best.confidence - one.confidence <= _TOLERANCE
+    return one.support == best.support and one.reading == best.reading and near and one.distance == best.distance
 
 
-def _mapped(label: str, options: Sequence[Candidate], evidence: Sequence[float]) -> Row:
-    """Return the row of a label with these equally good classes; the confidence is shared out by the evidence."""
-    ranked = sorted(zip(evidence, options, strict=True), key=lambda pair: (-pair[0], pair[1].name))
+def _rivals(candidates: Sequence[Candidate], best: Sequence[Candidate], above: Above) -> list[Candidate]:
+    """Return the classes that as many of the label's synonyms name, but worse; what is above the best is no rival."""
+    if not best:
+        return []
+    others = [c for c in candidates if c not in best and c.support == best[0].support and c.distance == 0]
+    consistent = {i for c in best for i in above[c.id].tolist()} if others else set[int]()
+    return [c for c in others if c.id not in consistent]
+
+
+def _mapped(
+    label: str, options: Sequence[Candidate], rivals: Sequence[Candidate], setting: Setting, together: Together
+) -> Row:
+    """Return the row of a label with these equally good classes; the confidence is shared out by what ranks them."""
+    weights, ground = weigh(label, options, setting, together) if len(options) > 1 else ([1.0], "name only")
+    ranked = sorted(zip(weights, options, strict=True), key=lambda pair: (-pair[0], pair[1].name))
     share, best = ranked[0]
-    total = sum(evidence)
     misspelt = best.distance > 0
+    others = [option.name for _, option in ranked[1:]]
+    comment = f"{len(ranked)} classes of this name, ranked by {ground}" if others else ""
+    if rivals and not others:
+        comment = "other classes bear this name in another form, or another of its names"
     return Row(
         label,
         best.name,
         CLOSE if misspelt else EXACT,
-        round(best.confidence * (share / total if total else 1 / len(ranked)), 3),
-        COMPOSITE if total else SIMILAR if misspelt else LEXICAL,
-        comment="" if len(ranked) == 1 else _ambiguous(len(ranked), total),
-        alternatives=tuple(option.name for _, option in ranked[1 : _MAX_ALTERNATIVES + 1]),
+        round(best.confidence * share / sum(weights), 3),
+        COMPOSITE if len(ranked) > 1 and ground != "name only" else SIMILAR if misspelt else LEXICAL,
+        comment=comment,
+        alternatives=tuple(dict.fromkeys((*others, *(rival.name for rival in rivals))))[:_MAX_ALTERNATIVES],
     )
 
 
@@ -192,9 +166,42 @@ def _unmapped(label: str, similar: Sequence[Candidate], broader: Sequence[Candid
     return Row(label, None, EXACT, 0.0, LEXICAL, comment=comment, alternatives=names)
 
 
-def _ambiguous(n: int, evidence: float) -> str:
-    how = "ranked by the labels it occurs with" if evidence else "ranked by name only"
-    return f"{n} classes of this name, {how}"
+def _by_meaning(
+    rows: Sequence[Row], hierarchy: Hierarchy, heads: abc.Mapping[str, set[int]], progress: Progress
+) -> list[Row]:
+    """Return the rows, those without a class with the nearest in meaning: taken where that is likely, else offered."""
+    from conceptx.annotation.sentence import TAKEN, nearest
+
+    open_ = [row for row in rows if row.class_name is None]
+    found = dict(
+        zip(
+            [row.label for row in open_],
+            nearest([row.label for row in open_], hierarchy, progress=progress),
+            strict=True,
+        )
+    )
+    result = []
+    for row in rows:
+        near = found.get(row.label)
+        if not near:
+            result.append(row)
+            continue
+        best = near[0]
+        taken = best.confidence >= TAKEN
+        others = [*(n.name for n in near[taken:]), *(name for name in row.alternatives if name != best.name)]
+        comment = f"nearest in meaning: '{best.text}', cosine {best.cosine:.2f}"
+        result.append(
+            Row(
+                row.label,
+                best.name if taken else None,
+                BROAD if taken and best.id in heads.get(row.label, ()) else CLOSE if taken else EXACT,
+                round(best.confidence, 3) if taken else 0.0,
+                SEMANTIC if taken else row.justification,
+                comment=comment if taken else f"{comment}, which is not enough",
+                alternatives=tuple(dict.fromkeys(others))[:_MAX_ALTERNATIVES],
+            )
+        )
+    return result
 
 
 def _head(label: str) -> str:

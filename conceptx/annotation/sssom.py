@@ -26,6 +26,7 @@ EXACT, CLOSE, BROAD = "skos:exactMatch", "skos:closeMatch", "skos:broadMatch"
 PREDICATES = (EXACT, CLOSE, BROAD)
 LEXICAL = "semapv:LexicalMatching"
 SIMILAR = "semapv:LexicalSimilarityThresholdMatching"
+SEMANTIC = "semapv:SemanticSimilarityThresholdMatching"
 COMPOSITE = "semapv:CompositeMatching"
 MANUAL = "semapv:ManualMappingCuration"
 NO_TERM = "sssom:NoTermFound"
@@ -71,7 +72,8 @@ class Row:
     @property
     def doubtful(self) -> bool:
         """Whether a person should look at this row."""
-        return not self.reviewed and (self.class_name is None or bool(self.alternatives) or self.confidence < SURE)
+        unsure = self.class_name is None or bool(self.alternatives) or self.confidence < SURE
+        return not self.reviewed and (unsure or self.justification == SEMANTIC)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from conceptx.audit.findings import Check, Finding
-from conceptx.errors import InputError
+from conceptx.audit.findings import MISSHAPEN, Check, Finding
 from conceptx.files import digest_file
 from conceptx.inputs import Given, image_set_of
 from conceptx.progress import Progress, silent
@@ -28,10 +27,10 @@ def check_files(run: Run, progress: Progress = silent) -> Check:
     }
     findings = []
     for name in progress(sorted(recorded), total=len(recorded), label="digests"):
-        findings += _differs(run.path / name, name, recorded[name])
+        findings += _differs(run.path, name, name, recorded[name])
     request = run.manifest.get("request")
     if request is not None:
-        findings += _differs(run.path / "run.toml", "run.toml", str(request))
+        findings += _differs(run.path, "run.toml", "run.toml", str(request))
     for name in sorted(_files_of(run.path) - set(recorded) - BESIDE - _own_images(run)):
         if not name.startswith(_PICTURES):
             findings.append(Finding(name, "no stage of the run wrote this file"))
@@ -45,7 +44,7 @@ def _own_images(run: Run) -> set[str]:
         return set()
     try:
         images = image_set_of(run, Given())
-    except InputError:
+    except MISSHAPEN:
         return set()
     if images.root is None or not images.root.resolve().is_relative_to(run.path.resolve()):
         return set()
@@ -64,7 +63,7 @@ def check_images(run: Run, progress: Progress = silent) -> Check:
     for image, path, digest in progress(rows, total=len(images), label="image files"):
         if path and digest:
             compared += 1
-            findings += _differs(images.root / path, f"image {image!r}", digest)
+            findings += _differs(images.root, path, f"image {image!r}", digest)
     return Check("images", compared, tuple(findings))
 
 
@@ -81,7 +80,15 @@ def check_splits(run: Run) -> Check:
     return Check("splits", len(table), tuple(findings))
 
 
-def _differs(path: Path, name: str, digest: str) -> list[Finding]:
+def leaves(name: str) -> bool:
+    """Tell whether a recorded path leads out of the folder that it belongs to; such a file is never read."""
+    return PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or "\0" in name
+
+
+def _differs(folder: Path, recorded: str, name: str, digest: str) -> list[Finding]:
+    if leaves(recorded):
+        return [Finding(name, "the recorded path leads out of the folder; the file was not read")]
+    path = folder / recorded
     try:
         found = digest_file(path)
     except FileNotFoundError:

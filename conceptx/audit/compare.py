@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conceptx.errors import InputError
+from conceptx.artefacts import layers_of
+from conceptx.audit.findings import MISSHAPEN
+from conceptx.errors import ConceptxError, InputError
 from conceptx.expressions import names, parse
-from conceptx.pipeline import layers_of
 from conceptx.run import Run
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ class Comparison:
 
 def compare_runs(first: Path, second: Path) -> Comparison:
     """Compare two runs whose verification has ended well."""
+    try:
+        return _compared(first, second)
+    except ConceptxError:
+        raise
+    except MISSHAPEN as error:
+        what = f"one of them has files of another shape than this version writes ({type(error).__name__}: {error})"
+        raise InputError(f"{first} and {second}", what, "see which with conceptx audit") from error
+
+
+def _compared(first: Path, second: Path) -> Comparison:
     runs = [Run.open(path) for path in (first, second)]
     for run in runs:
         if not run.has("verify"):

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from conceptx.activations.store import Activations
 from conceptx.annotation.sssom import read_sssom
+from conceptx.artefacts import hierarchy_of, layers_of
 from conceptx.audit.scenes import Picture, holds, read_pictures
 from conceptx.expressions import And, Expression, Not, Or, parse
 from conceptx.inputs import Given, image_set_of
-from conceptx.pipeline import hierarchy_of, layers_of
 from conceptx.run import Run
 
 Bools = npt.NDArray[np.bool_]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading a manifest, a table or a JSON file raises that somebody gave another shape."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from conceptx.audit.artefacts import leaves
 from conceptx.audit.findings import Check, Finding
 from conceptx.errors import InputError
 from conceptx.files import digest_file
@@ -25,6 +26,9 @@ def check_replay(run: Run, progress: Progress = silent) -> Check:
     stages = run.manifest.get("stages", {})
     names = [name for name in REPLAYED if name in stages]
     read = [name for name in stages if name not in (*REPLAYED, "report")]
+    outside = [output for stage in stages.values() for output in stage["outputs"] if leaves(output)]
+    if outside:
+        return Check("replay", 0, tuple(Finding(name, "the recorded path leads out of the folder") for name in outside))
     findings: list[Finding] = []
     compared = 0
     with tempfile.TemporaryDirectory(prefix="conceptx-audit-") as folder:

@@ -13,10 +13,12 @@ import click
 
 from conceptx import __version__
 from conceptx.cli.audit import audit, diff
+from conceptx.cli.bank import bank
 from conceptx.cli.compare import compare
 from conceptx.cli.explore import explore
 from conceptx.cli.images import images
 from conceptx.cli.learn import learn
+from conceptx.cli.models import train_head
 from conceptx.cli.ontology import ontology
 from conceptx.cli.probe import probe
 from conceptx.cli.runs import annotate, demo, explain, extract, induce, report, verify
@@ -45,6 +47,8 @@ _COMMANDS = (
     probe,
     audit,
     diff,
+    bank,
+    train_head,
     learn,
     images,
     ontology,

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--method", "methods", multiple=True, help="own, single, published or invert; repeatable.  [default: all]"
+    "--method",
+    "methods",
+    multiple=True,
+    help="own, single, published, invert, ecii, netdissect; repeatable.  [default: the first four]",
 )
-@click.option("--labels", "files", multiple=True, type=click.Path(path_type=Path), help="A table of another tool.")
+@click.option(
+    "--labels", "files", multiple=True, type=click.Path(path_type=Path), help="A table of another tool; repeatable."
+)
 @click.option("--clip", type=click.Path(path_type=Path), help="The folder of a CLIP model, for CLIP-Dissect.")
-@click.option("--clip-function", "functions", multiple=True, help="soft-wpmi, wpmi, cosine, rank-reorder.")
+@click.option("--clip-function", "functions", multiple=True, help="soft-wpmi, wpmi, cosine, rank-reorder; repeatable.")
 @click.option(
     "--llm", metavar="URL", help="An endpoint that speaks OpenAI's protocol, such as http://localhost:8000/v1."
 )
@@ -42,11 +47,11 @@ def compare(
     quiet: bool,
 ) -> None:
     """Put other methods' labels beside those of RUN, all measured on its verification images."""
+    from conceptx.artefacts import comparison_material
     from conceptx.comparison.llm import Endpoint
     from conceptx.comparison.of_run import METHODS, Wanted
     from conceptx.comparison.of_run import compare as compare_all
     from conceptx.files import write_text
-    from conceptx.pipeline import comparison_material
     from conceptx.report.export import to_csv
     from conceptx.run import Run
 
@@ -71,6 +76,7 @@ def compare(
 def _print(result: Comparison) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     def estimate(value: float, low: float, high: float) -> str:
         return "" if value != value else f"{value:.2f}\n{low:.2f} to {high:.2f}"
@@ -79,13 +85,14 @@ def _print(result: Comparison) -> None:
     table = Table(
         box=None, pad_edge=False, title=f"{result.units} units, {result.images} verification images that no method saw"
     )
-    for name in ("method", "labelled", "distinct", "correlation", "AUROC", "holds", "best", "seconds"):
+    for name in ("method", "labelled", "distinct", "over all", "correlation", "AUROC", "holds", "best", "seconds"):
         table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method")
     for m in result.methods:
         table.add_row(
-            m.method,
+            Text(m.method),
             str(m.covered),
             str(m.distinct),
+            estimate(*m.overall),
             estimate(*m.correlation),
             estimate(*m.auroc),
             "" if m.holds.value != m.holds.value else f"{m.holds.value:.0%}\nof {m.testable}",
@@ -93,7 +100,11 @@ def _print(result: Comparison) -> None:
             "" if m.seconds is None else f"{m.seconds:.1f}",
         )
     console.print(table)
-    console.print("holds: q < 0.05 within the method, with higher values on targets; best: no method correlates more.")
+    console.print(
+        "over all: mean correlation, 0 for a unit without a label that can be tested; correlation, AUROC: means over "
+        "the tested labels; holds: q < 0.05 within the method, with higher values on targets; best: no method "
+        "correlates more."
+    )
     for m in result.methods:
         if m.note:
             console.print(f"{m.method}: {m.note}", markup=False)

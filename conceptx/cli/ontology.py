@@ -26,7 +26,7 @@ def ontology() -> None:
 @click.option("--wikipedia", type=click.Path(path_type=Path), help="A folder with the SQL dumps of a wiki.")
 @click.option("--skos", type=click.Path(path_type=Path), help="A SKOS file, such as DBpedia's categories.")
 @click.option("--owl", type=click.Path(path_type=Path), help="An OWL or RDF Schema file.")
-@click.option("--wordnet", type=click.Path(path_type=Path), help="A folder with a WordNet database.")
+@click.option("--wordnet", type=click.Path(path_type=Path), help="A folder with a WordNet database, or a WN-LMF file.")
 @click.option("--edges", type=click.Path(path_type=Path), help="A table of child and parent.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder for the compiled hierarchy.")
 @click.option("--root", help="The class to start from.  [default: the source's own]")

@@ -13,6 +13,7 @@ from conceptx.cli.options import print_json, progress_for, shared
 
 if TYPE_CHECKING:
     from conceptx.run import Request, Run
+    from conceptx.verification.results import Verification
 
 _SEED = click.option(
     "--seed", type=click.IntRange(min=0), help="The seed of everything random.  [default: the run's own, or 0]"
@@ -28,11 +29,18 @@ _REQUEST_OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option("--activations", type=click.Path(), help="A table of activations, in place of a model."),
     click.option("--labels", type=click.Path(), help="A table of labels, beside --activations."),
     click.option("--ontology", type=click.Path(), help="A compiled hierarchy, or an OWL, SKOS or edge file."),
+    click.option("--sentences/--no-sentences", default=None, help="Ask a local sentence model about labels left over."),
+    click.option("--reasoner/--no-reasoner", default=None, help="Let HermiT check the expressions on some images."),
     click.option("--protocol", help="conceptx, dalal2024 or a TOML file.  [default: conceptx]"),
     click.option("--objective", help="The score that the search maximises.  [default: the protocol's]"),
     click.option("--max-length", type=int, help="The most classes in an expression.  [default: the protocol's]"),
     click.option("--image-classes/--no-image-classes", default=None, help="Allow the images' categories as terms."),
     click.option("--max-bad", type=float, help="The share of unreadable images that is fatal.  [default: 0.01]"),
+    click.option("--keep", type=click.Choice(["all", "top"]), help="all values, or statistics and top images only."),
+    click.option("--device", help="Where the network runs: cpu, cuda, cuda:1.  [default: where the weights are]"),
+    click.option("--autocast", type=click.Choice(["bf16", "fp16"]), help="Half precision; its deviation is recorded."),
+    click.option("--cluster", metavar="auto|ray://…", help="Extract and search on a Ray cluster."),
+    click.option("--blocks", help="Where the cluster's machines exchange blocks: a folder, s3://…"),
     _SEED,
 )
 
@@ -62,8 +70,9 @@ def demo(out: Path, opened: bool, seed: int | None, as_json: bool, quiet: bool) 
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @_request_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: the folder of FILE]")
+@click.option("--plan", "plan_only", is_flag=True, help="Stop when plan.json says what will be tested.")
 @shared
-def explain(file: Path | None, out: Path | None, as_json: bool, quiet: bool, **flags: Any) -> None:
+def explain(file: Path | None, out: Path | None, plan_only: bool, as_json: bool, quiet: bool, **flags: Any) -> None:
     """Explain the units of a layer; FILE is a run.toml, and flags take the place of what it says."""
     from conceptx.errors import InputError
     from conceptx.pipeline import run_stages, start_run
@@ -73,7 +82,16 @@ def explain(file: Path | None, out: Path | None, as_json: bool, quiet: bool, **f
             raise InputError("request", "no folder is given for the run", "add --out FOLDER")
         out = file.parent
     with start_run(out, _request(file, flags, out)) as run:
-        run_stages(run, progress=progress_for(quiet or as_json))
+        run_stages(run, upto="plan" if plan_only else "report", progress=progress_for(quiet or as_json))
+    if plan_only:
+        plan = run.read_json("plan.json")
+        shown = {"run": str(run.path), "plan": str(run.path / "plan.json"), "digest": plan["digest"], **plan["tests"]}
+        if as_json:
+            print_json(shown)
+        elif not quiet:
+            click.echo(f"{shown['plan']}: {plan['tests']['evaluation']} tests on evaluation, at most")
+            click.echo(f"{plan['tests']['verification']} on verification; digest {plan['digest']}")
+        return
     _finish(run, as_json, quiet)
 
 
@@ -125,22 +143,51 @@ def _bring_up_to_date(
         click.echo(f"{stage}: {'done' if stage in done else 'nothing has changed'}")
 
 
-extract = _stage("extract", "Run the model over the images and store what the layer's units do.")
+@click.command()
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--list-layers", is_flag=True, help="List every layer of --model, with shapes and units, and stop.")
+@click.option("--model", help="The model whose layers are listed.")
+@click.option("--weights", default="none", show_default=True, help="Its weights: default, none or a file.")
+@_SEED
+@shared
+def extract(
+    run: Path | None,
+    list_layers: bool,
+    model: str | None,
+    weights: str,
+    seed: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run the model over the images of RUN and store what the layer's units do."""
+    from conceptx.errors import InputError
+
+    if list_layers:
+        if model is None:
+            raise InputError("request", "no model is given", "add --model NAME")
+        from conceptx.cli.models import show_layers
+
+        show_layers(model, weights, None, as_json=as_json)
+        return
+    if run is None:
+        raise InputError("request", "no run is given", "give the folder of a run, or --list-layers --model NAME")
+    _bring_up_to_date(run, "extract", seed, as_json, quiet)
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--review", is_flag=True, help="List the doubtful decisions, for a person to make.")
+@click.option("--sentences/--no-sentences", default=None, help="Ask a local sentence model about labels left over.")
 @_SEED
 @shared
-def annotate(run: Path, review: bool, seed: int | None, as_json: bool, quiet: bool) -> None:
+def annotate(run: Path, review: bool, sentences: bool | None, seed: int | None, as_json: bool, quiet: bool) -> None:
     """Compile the hierarchy and map the labels to its classes."""
     if not review:
-        _bring_up_to_date(run, "annotate", seed, as_json, quiet)
+        _bring_up_to_date(run, "annotate", seed, as_json, quiet, sentences=sentences)
         return
     from conceptx.annotation.sssom import read_sssom
 
-    _bring_up_to_date(run, "annotate", seed, as_json=False, quiet=True)
+    _bring_up_to_date(run, "annotate", seed, as_json=False, quiet=True, sentences=sentences)
     path = run / "mapping.sssom.tsv"
     doubtful = read_sssom(path).doubtful
     if as_json:
@@ -154,7 +201,14 @@ def annotate(run: Path, review: bool, seed: int | None, as_json: bool, quiet: bo
     )
 
 
-induce = _stage("induce", "Search the expressions that describe what fires each unit.")
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--reasoner/--no-reasoner", default=None, help="Let HermiT check the expressions on some images.")
+@_SEED
+@shared
+def induce(run: Path, reasoner: bool | None, seed: int | None, as_json: bool, quiet: bool) -> None:
+    """Search the expressions that describe what fires each unit."""
+    _bring_up_to_date(run, "judge" if reasoner else "induce", seed, as_json, quiet, reasoner=reasoner)
 
 
 @click.command()
@@ -174,6 +228,7 @@ def report(run: Path, single_file: bool | None, seed: int | None, as_json: bool,
 @click.option("--hypotheses", type=click.Path(path_type=Path), help="A table: unit,expression.")
 @click.option("--ontology", type=click.Path(path_type=Path), help="A hierarchy for the labels.  [default: none]")
 @click.option("--protocol", help="conceptx, dalal2024 or a TOML file.  [default: conceptx]")
+@click.option("--bank", type=click.Path(path_type=Path), help="New images for RUN: a folder with a sub-folder a label.")
 @_SEED
 @shared
 def verify(
@@ -183,11 +238,12 @@ def verify(
     hypotheses: Path | None,
     ontology: Path | None,
     protocol: str | None,
+    bank: Path | None,
     seed: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Test the hypotheses of RUN, or of three tables, on held-out images."""
+    """Test the hypotheses of RUN, or of three tables, on held-out images, or those of RUN on a bank of new ones."""
     from conceptx.errors import InputError
 
     tables = {"activations": activations, "labels": labels, "hypotheses": hypotheses}
@@ -195,8 +251,17 @@ def verify(
         given = [name for name, value in {**tables, "ontology": ontology, "protocol": protocol}.items() if value]
         if given:
             raise InputError("request", f"a run and --{given[0]} are given", "keep one of the two")
-        _bring_up_to_date(run, "verify", seed, as_json, quiet)
+        if bank is None:
+            _bring_up_to_date(run, "verify", seed, as_json, quiet)
+        else:
+            from conceptx.artefacts import verify_on_bank
+            from conceptx.run import Run
+
+            found = verify_on_bank(Run.open(run), bank, seed=seed, progress=progress_for(quiet or as_json))
+            _print_verification(found, as_json)
         return
+    if bank is not None:
+        raise InputError("request", "a bank is given without a run", "give the folder of the run that it is to test")
     for name, path in tables.items():
         if path is None:
             raise InputError("request", f"no {name} are given", f"give the folder of a run, or --{name} TABLE")
@@ -214,6 +279,10 @@ def verify(
         seed=seed or 0,
         progress=progress_for(quiet or as_json),
     )
+    _print_verification(result, as_json)
+
+
+def _print_verification(result: Verification, as_json: bool) -> None:
     if as_json:
         print_json(result.verdicts.to_pylist())
     else:

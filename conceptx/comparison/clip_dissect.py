@@ -2,13 +2,16 @@
 
 `label_units` needs the similarities (images, labels) of image and text embeddings and the units' values on the same
 images; `embed` makes them with a CLIP model that the user has on disk. The four similarity functions of the paper are
-pure functions; where the published code draws random permutations (rank reorder), the mean over all of them is used.
+pure functions with the published code's defaults. Where that code draws random permutations (rank reorder), the mean
+over all of them is used; where it leaves open which of equal values come first, the earlier image does; where there are
+fewer images than it asks for, all of them are used.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +30,10 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 _SMALLEST = 1e-7
+_SHORTEST = 1e-3
+"""The published code divides by no norm below this: similarities that hardly vary count less."""
 _BATCH = 16
+_TEXTS = 256
 
 
 def soft_wpmi(similarity: Floats, values: Floats, top: int = 100, a: float = 10.0, weight: float = 1.0) -> Floats:
@@ -50,10 +56,12 @@ def wpmi(similarity: Floats, values: Floats, top: int = 28, a: float = 2.0, weig
 
 
 def cosine(similarity: Floats, values: Floats) -> Floats:
-    """Return the cosine of a label's similarities and a unit's values over the images, both centred and cubed."""
+    """Return the cosine of a label's similarities and a unit's values over the images, both centred and cubed.
+
+    A norm below 0.001 counts as 0.001.
+    """
     x, y = (((m - m.mean(axis=0)) ** 3) for m in (similarity, values))
-    norms = [np.sqrt((m**2).sum(axis=0)) for m in (x, y)]
-    x, y = (np.divide(m, n, out=np.zeros_like(m), where=n > 0) for m, n in zip((x, y), norms, strict=True))
+    x, y = (m / np.maximum(np.sqrt((m**2).sum(axis=0)), _SHORTEST) for m in (x, y))
     return np.asarray(y.T @ x)
 
 
@@ -96,14 +104,19 @@ def label_units(
 ) -> Labelling:
     """Label units by values (units, images) and similarities (images, labels); `expressions` says what a label means.
 
-    A constant unit, and a unit that likes all labels alike, gets none.
+    p(label), which the first two functions compare with, is the mean over the units of the same layer. A constant unit,
+    and a unit that likes all labels alike, gets none.
     """
     if function not in FUNCTIONS:
         mend = did_you_mean(function, FUNCTIONS) or f"use one of {', '.join(FUNCTIONS)}"
         raise InputError("compare", f"CLIP-Dissect has no function {function!r}", mend)
     started = time.perf_counter()
     rows = np.asarray(values, dtype=np.float64)
-    found = FUNCTIONS[function](np.asarray(similarity, dtype=np.float64), rows.T)
+    likes_of_label = np.asarray(similarity, dtype=np.float64)
+    found = np.zeros((len(keys), len(labels)))
+    for layer in dict.fromkeys(layer for layer, _ in keys):
+        of_layer = [i for i, (name, _) in enumerate(keys) if name == layer]
+        found[of_layer] = FUNCTIONS[function](likes_of_label, rows[of_layer].T)
     labelled: dict[Key, Expression] = {}
     texts: dict[Key, str] = {}
     for key, row, likes in zip(keys, rows, found, strict=True):
@@ -121,21 +134,28 @@ def embed(
 
     Nothing is downloaded: the folder must have the model and its tokenizer.
     """
+    import torch
+
+    model_class, processor_class = _clip_classes()
+    mend = "name a folder with config, weights and tokenizer, as save_pretrained writes it"
+    if not Path(model).is_dir():
+        raise InputError(str(model), "there is no such folder", mend)
     try:
-        import torch
-        from transformers import CLIPModel, CLIPProcessor
-    except ImportError as error:
-        raise InputError("--clip", "the package transformers is not installed", "pip install transformers") from error
-    try:
-        processor: Any = CLIPProcessor.from_pretrained(str(model), local_files_only=True)
-        loader: Any = CLIPModel
-        network = loader.from_pretrained(str(model), local_files_only=True).eval()
-    except (OSError, ValueError) as error:
-        what = f"this is not a CLIP model ({str(error).splitlines()[0]})"
-        raise InputError(str(model), what, "name a folder with config, weights and tokenizer") from error
+        processor = processor_class.from_pretrained(str(model), local_files_only=True)
+        with _without_bars():
+            network = model_class.from_pretrained(str(model), local_files_only=True).eval()
+    except Exception as error:  # the package raises whatever its parts raise
+        what = f"this is not a CLIP model ({(str(error).splitlines() or [type(error).__name__])[0][:200]})"
+        raise InputError(str(model), what, mend) from error
     with torch.inference_mode():
-        tokens = processor(text=[f"a photo of a {label}" for label in labels], return_tensors="pt", padding=True)
-        text = _unit_length(network.get_text_features(**tokens))
+        texts = []
+        for start in range(0, len(labels), _TEXTS):
+            # The published code gives CLIP the bare label, without "a photo of".
+            tokens = processor(
+                text=list(labels[start : start + _TEXTS]), return_tensors="pt", padding=True, truncation=True
+            )
+            texts.append(_unit_length(network.get_text_features(**tokens)))
+        text = torch.cat(texts)
         rows = []
         starts = range(0, len(places), _BATCH)
         for start in progress(starts, total=len(starts), label="CLIP"):
@@ -143,6 +163,36 @@ def embed(
             pixels = processor(images=pictures, return_tensors="pt")
             rows.append(_unit_length(network.get_image_features(**pixels)) @ text.T)
     return np.asarray(torch.cat(rows).double().numpy())
+
+
+def _clip_classes() -> tuple[Any, Any]:
+    """Return the classes of the model and of its processor."""
+    from importlib.util import find_spec
+
+    from conceptx.activations.sources.torchvision_zoo import import_torchvision
+
+    try:
+        if find_spec("torchvision") is not None:
+            import_torchvision()  # which transformers imports too, but only where it fits the installed PyTorch
+        from transformers import CLIPModel, CLIPProcessor
+    except ImportError as error:
+        what = f"the package transformers cannot be imported ({str(error).splitlines()[0]})"
+        raise InputError("--clip", what, "pip install transformers") from error
+    return CLIPModel, CLIPProcessor
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Let transformers draw no progress bars of its own."""
+    from transformers.utils import logging
+
+    drawn = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if drawn:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _unit_length(features: Any) -> Any:

@@ -1,176 +1,148 @@
-"""Labels that other tools wrote: CLIP-Dissect, Network Dissection, INVERT, MILAN, or any table of units and texts.
+"""Labels that other tools wrote, as expressions: files of CLIP-Dissect, Network Dissection, MILAN and others.
 
-A text becomes an expression if it is one, if it is a class or the label of one, if it is a formula of labels with AND,
-OR and NOT, or, for a caption, by the classes that its words name. What means nothing in the run's hierarchy is left out
-and counted.
+========================================  =====================================================================
+file                                      columns that are read
+========================================  =====================================================================
+CLIP-Dissect ``descriptions.csv``         layer, unit, description, similarity
+Network Dissection ``tally.csv``          unit (from 1), category, label, score, ``object-label`` and so on
+Compositional Explanations ``tally….csv`` unit (from 0), category, label (a formula), score, length
+MILAN, its captions                       layer, unit, description
+MILANNOTATIONS, people's captions         layer, unit, summary; several rows a unit
+Describe-and-Dissect                      Neuron ID, Label 1, Label 2, Label 3
+any other table                           a column for the unit and one for the text, by the names below
+========================================  =====================================================================
+
+What a text means is in `meaning`. Of several texts for a unit the first that means something counts. What means nothing
+in the run's hierarchy is left out and counted.
 """
 
 from __future__ import annotations
 
 import csv
-import re
+import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from conceptx.annotation.mapping import map_labels
 from conceptx.comparison.labelling import Key, Labelling
+from conceptx.comparison.meaning import Meaning
 from conceptx.errors import InputError
-from conceptx.expressions import And, Expression, Named, Not, Or, contains, names, normalise, parse
+from conceptx.expressions import Expression
 from conceptx.ontology.hierarchy import Hierarchy
 
-_UNITS = ("unit", "neuron", "unit_id", "neuron_id", "channel", "feature")
-_TEXTS = ("description", "label", "annotation", "caption", "concept", "formula", "explanation", "expression")
+_UNITS = ("unit", "neuron", "unit_id", "neuron_id", "neuron id", "channel", "feature")
+_TEXTS = (
+    *("description", "label", "label 1", "annotation", "summary", "caption"),
+    *("concept", "formula", "explanation", "expression"),
+)
+_FURTHER = ("label 2", "label 3")
 _LARGEST = 200_000_000
-_MOST_WORDS = 5
-_TOKEN = re.compile(r"\(|\)|\b(?:AND|OR|NOT)\b|[^()]+?(?=\(|\)|\b(?:AND|OR|NOT)\b|$)")
 
 
-def read_labels(path: Path, units: Mapping[str, Sequence[str]]) -> tuple[str, dict[Key, str]]:
-    """Return the tool that wrote a CSV or TSV file, and its text for each unit; `units` are those of each layer.
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """What a file says: the tool that wrote it, the texts for each unit in order, and the rows of other layers."""
 
-    Network Dissection's ``tally.csv`` counts units from 1; a file without a layer is about the only layer.
+    tool: str
+    texts: Mapping[Key, tuple[str, ...]]
+    elsewhere: int = 0
+
+
+def read_labels(path: Path, units: Mapping[str, Sequence[str]]) -> LabelFile:
+    """Read a CSV or TSV file; `units` are those of each layer of the run.
+
+    A file without layers, or with a single one, is about the only layer of the run. Rows of layers that the run does
+    not have are left out.
     """
     path = Path(path)
+    text = _content(path)
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in text.split("\n", 1)[0] else ",")
     try:
-        if path.stat().st_size > _LARGEST:
-            raise InputError(str(path), "the file is larger than 200 MB", "give a table with one row a unit")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(str(path), f"cannot be read ({error.strerror})", "check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(str(path), f"this is not UTF-8 text ({error.reason})", "save it as UTF-8") from error
-    first = text.split("\n", 1)[0]
-    reader = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in first else ",")
-    columns = {(name or "").strip().casefold(): name for name in reader.fieldnames or ()}
+        columns = {(name or "").strip().casefold(): name for name in lines.fieldnames or ()}
+        rows = [(lines.line_num, row) for row in lines]
+    except csv.Error as error:
+        raise InputError(f"{path}:{lines.line_num + 1}", f"this is not a table ({error})", "write it as CSV") from error
     unit_column = next((columns[name] for name in _UNITS if name in columns), None)
-    text_column = next((columns[name] for name in _TEXTS if name in columns), None)
-    if unit_column is None or text_column is None:
+    text_columns = [columns[name] for name in _TEXTS if name in columns][:1]
+    if unit_column is None or not text_columns:
         missing = "unit" if unit_column is None else "label"
         raise InputError(f"{path}:1", f"there is no column for the {missing}", "name the columns unit and label")
-    tally = {"category", "score"} <= set(columns) and "label" in columns
-    tool = "NetDissect" if tally else "CLIP-Dissect" if "similarity" in columns else path.stem
-    found: dict[Key, str] = {}
-    for line, row in enumerate(reader, start=2):
-        layer = _layer_of(row, columns, units, f"{path}:{line}")
+    text_columns += [columns[name] for name in _FURTHER if name in columns]
+    tool = _tool(columns) or path.stem
+    layer_column = columns.get("layer")
+    layer_of = _layers({(row[layer_column] or "").strip() for _, row in rows} if layer_column else set(), units, path)
+    known = {layer: set(of_layer) for layer, of_layer in units.items()}
+    found: dict[Key, list[str]] = {}
+    elsewhere = 0
+    for line, row in rows:
+        layer = layer_of.get((row[layer_column] or "").strip() if layer_column else "")
+        if layer is None:
+            elsewhere += 1
+            continue
         number = (row[unit_column] or "").strip()
-        unit = str(int(number) - 1) if tally and number.isdigit() else number
-        if unit not in units[layer]:
+        from_one = tool == "NetDissect" and number.isdecimal() and len(number) < 10
+        unit = str(int(number) - 1) if from_one else number
+        if unit not in known[layer]:
             raise InputError(f"{path}:{line}", f"layer {layer!r} has no unit {number!r}", "remove the row")
-        said = (row[text_column] or "").strip()
+        said = [stripped for name in text_columns if (stripped := (row[name] or "").strip())]
         if said:
-            found.setdefault((layer, unit), said)
-    return tool, found
+            found.setdefault((layer, unit), []).extend(said)
+    return LabelFile(tool, {key: tuple(said) for key, said in found.items()}, elsewhere)
 
 
 def imported(path: Path, units: Mapping[str, Sequence[str]], hierarchy: Hierarchy, used: Sequence[str]) -> Labelling:
     """Return the labels of a file as expressions; `used` are the names of the classes that the images show."""
-    tool, texts = read_labels(path, units)
-    known = set(used)
-    distinct = sorted(set(texts.values()))
-    meant = {said: expression_of(said, hierarchy, known) for said in distinct}
-    labels = {key: expression for key, said in texts.items() if (expression := meant[said]) is not None}
+    read = read_labels(path, units)
+    meaning = Meaning(hierarchy, used)
+    meant = {said: meaning(said) for said in sorted({said for every in read.texts.values() for said in every})}
+    labels: dict[Key, Expression] = {}
+    texts: dict[Key, str] = {}
+    for key, every in read.texts.items():
+        texts[key] = next((said for said in every if meant[said] is not None), every[0])
+        expression = meant[texts[key]]
+        if expression is not None:
+            labels[key] = expression
+    notes = [f"from {Path(path).name}"]
     lost = len(texts) - len(labels)
-    note = f"from {Path(path).name}" + (f"; {lost} texts mean nothing in the hierarchy" if lost else "")
-    return Labelling(f"{tool} ({Path(path).name})", labels, texts, None, note)
+    if lost:
+        notes.append(f"{lost} of {len(texts)} units have no text that means something in the hierarchy")
+    if read.elsewhere:
+        notes.append(f"{read.elsewhere} rows are about layers that the run does not have")
+    return Labelling(f"{read.tool} ({Path(path).name})", labels, texts, None, "; ".join(notes))
 
 
-def expression_of(text: str, hierarchy: Hierarchy, used: set[str]) -> Expression | None:
-    """Return what a text means for an image, or None."""
-    named = _class_of(text, hierarchy)
-    if named is not None:
-        return contains(Named(named))
-    if re.search(r"\b(?:AND|OR|NOT)\b", text):
-        return _formula(text, hierarchy)
+def _content(path: Path) -> str:
     try:
-        expression = parse(text)
-    except InputError:
-        return _caption(text, hierarchy, used)
-    if all(hierarchy.get(name) is not None for name in names(expression)):
-        return contains(expression) if isinstance(expression, Named) else expression
-    return _caption(text, hierarchy, used)
+        if path.stat().st_size > _LARGEST:
+            raise InputError(str(path), "the file is larger than 200 MB", "give a table with one row a unit")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read ({error.strerror})", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), f"this is not UTF-8 text ({error.reason})", "save it as UTF-8") from error
 
 
-def _layer_of(row: dict[str, str], columns: Mapping[str, str], units: Mapping[str, Sequence[str]], where: str) -> str:
-    layer = (row[columns["layer"]] or "").strip() if "layer" in columns else ""
-    if layer in units:
-        return layer
-    if len(units) == 1:
-        return next(iter(units))
-    raise InputError(where, f"the run has no layer {layer!r}", f"use one of {', '.join(units)}")
+def _tool(columns: Mapping[str, str]) -> str | None:
+    """Return the tool that writes such columns; None where several do."""
+    known = set(columns)
+    if {"category", "score", "label"} <= known:
+        return "Compositional Explanations" if {"length", "label_noncomp"} & known else "NetDissect"
+    if {"neuron id", "label 1"} <= known:
+        return "Describe-and-Dissect"
+    if "summary" in known:
+        return "MILANNOTATIONS"
+    return "CLIP-Dissect" if "similarity" in known else None
 
 
-def _class_of(text: str, hierarchy: Hierarchy) -> str | None:
-    if hierarchy.get(text) is not None:
-        return text
-    rows = map_labels([text], hierarchy, max_distance=0).rows if text.strip() else ()
-    return rows[0].class_name if rows else None
-
-
-def _formula(text: str, hierarchy: Hierarchy) -> Expression | None:
-    """Read a formula as Network Dissection's and INVERT's tools print it: ``((water OR river) AND (NOT blue))``."""
-    tokens = [t.strip() for t in _TOKEN.findall(text) if t.strip()]
-    place = 0
-
-    def either() -> Expression | None:
-        nonlocal place
-        operands = [both()]
-        while place < len(tokens) and tokens[place] == "OR":
-            place += 1
-            operands.append(both())
-        return _joined(Or, operands)
-
-    def both() -> Expression | None:
-        nonlocal place
-        operands = [one()]
-        while place < len(tokens) and tokens[place] == "AND":
-            place += 1
-            operands.append(one())
-        return _joined(And, operands)
-
-    def one() -> Expression | None:
-        nonlocal place
-        if place >= len(tokens):
-            return None
-        token = tokens[place]
-        place += 1
-        if token == "NOT":
-            inner = one()
-            return None if inner is None else Not(inner)
-        if token == "(":
-            found = either()
-            if place >= len(tokens) or tokens[place] != ")":
-                return None
-            place += 1
-            return found
-        named = _class_of(token, hierarchy)
-        return None if named is None else contains(Named(named))
-
-    if len(tokens) > 200:
-        return None
-    found = either()
-    return None if found is None or place != len(tokens) else normalise(found)
-
-
-def _joined(kind: type[And] | type[Or], operands: Sequence[Expression | None]) -> Expression | None:
-    known = [operand for operand in operands if operand is not None]
-    if len(known) != len(operands):
-        return None
-    return known[0] if len(known) == 1 else kind(tuple(known))
-
-
-def _caption(text: str, hierarchy: Hierarchy, used: set[str]) -> Expression | None:
-    """Return images with any of the classes that a caption names; the longest names first, each word once."""
-    words = re.findall(r"[^\W_]+", text.casefold())[:200]
-    found: dict[str, None] = {}
-    start = 0
-    while start < len(words):
-        for end in range(min(len(words), start + _MOST_WORDS), start, -1):
-            named = _class_of(" ".join(words[start:end]), hierarchy)
-            if named in used:
-                found[str(named)] = None
-                start = end
-                break
-        else:
-            start += 1
-    parts = tuple(Named(name) for name in found)
-    return None if not parts else normalise(contains(parts[0] if len(parts) == 1 else Or(parts)))
+def _layers(named: set[str], units: Mapping[str, Sequence[str]], path: Path) -> dict[str, str]:
+    """Return the run's layer for each name that a file has for one."""
+    if not named - {""} or (len(named) == 1 and len(units) == 1):
+        if len(units) > 1:
+            what = f"it does not say which layer its units are of; the run has {', '.join(units)}"
+            raise InputError(f"{path}:1", what, "add a column named layer")
+        return dict.fromkeys(named | {""}, next(iter(units)))
+    found = {name: name for name in named if name in units}
+    if not found:
+        what = f"its layers ({', '.join(sorted(named)[:5])}) are none of the run's"
+        raise InputError(f"{path}:1", what, f"use {', '.join(units)} in the column layer")
+    return found

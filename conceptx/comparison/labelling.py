@@ -31,9 +31,11 @@ class Labelling:
 def chance(labelling: Labelling, units: Sequence[Key], seed: int) -> Labelling:
     """Return a labelling of units at random with the labels of another: what the same labels reach by luck.
 
-    No unit keeps its own label where another unit's differs (a random derangement as far as the labels allow).
+    Every unit gets the label of another unit, which may say the same. A single unit has no other one, and gets none.
     """
     labelled = [unit for unit in units if unit in labelling.labels]
+    if len(labelled) < 2:
+        return Labelling(f"chance ({labelling.method})", {}, note="there are no two labelled units to swap labels")
     order = generator(seed, "chance", labelling.method).permutation(len(labelled))
     turned = np.roll(order, 1)
     labels = {labelled[int(a)]: labelling.labels[labelled[int(b)]] for a, b in zip(order, turned, strict=True)}

@@ -1,7 +1,8 @@
 """All methods in one table: how well their labels hold on images that none of them saw.
 
 Every label is measured on the run's verification images with the statistics of the verification room. A method that
-labels fewer units is not rewarded for it: `covered` says how many it labels, and the means are over these.
+labels fewer units, or with things too rare to be tested, is not rewarded for it: methods are in the order of `overall`,
+where such a unit counts as a correlation of 0.
 """
 
 from __future__ import annotations
@@ -50,15 +51,17 @@ class Row:
 class MethodScore:
     """One method over all units that it labels.
 
-    Means come with 95 % intervals over units (Student's t). `holds` is the share of labels with q < 0.05 and a positive
-    correlation, of the testable ones; `distinct` counts different labels. `best` is on how many units no other method's
-    label has a higher correlation.
+    Means come with 95 % intervals over units (Student's t). `overall` is the mean correlation over all units of the run,
+    0 where there is no label or it cannot be tested; `correlation` and `auroc` are means over the tested labels. `holds`
+    is the share of labels with q < 0.05 and a positive correlation, of the tested ones; `distinct` counts different
+    labels. `best` is on how many units no other method's label has a higher correlation.
     """
 
     method: str
     covered: int
     testable: int
     distinct: int
+    overall: Estimate
     correlation: Estimate
     auroc: Estimate
     holds: Estimate
@@ -69,7 +72,7 @@ class MethodScore:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All methods on the same images; `methods` in the order of their mean correlation."""
+    """All methods on the same images; `methods` in the order of their mean correlation over all units."""
 
     units: int
     images: int
@@ -83,9 +86,11 @@ class Comparison:
         return pandas.DataFrame([row.to_dict() for row in self.rows])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("method", "labelled", "correlation", "AUROC", "holds", "best"))
+        head = "".join(
+            f"<th>{name}</th>" for name in ("method", "labelled", "over all", "correlation", "AUROC", "holds", "best")
+        )
         rows = "".join(
-            f"<tr><th>{escape(m.method)}</th><td>{m.covered}</td><td>{_shown(m.correlation)}</td>"
+            f"<tr><th>{escape(m.method)}</th><td>{m.covered}</td><td>{_shown(m.overall)}</td><td>{_shown(m.correlation)}</td>"
             f"<td>{_shown(m.auroc)}</td><td>{_shown(m.holds)}</td><td>{m.best}</td></tr>"
             for m in self.methods
         )
@@ -128,8 +133,11 @@ def compare_methods(
         rows.append(Row(labelling.method, *key, labelling.texts.get(key, text), measured))
     rows = _corrected(rows)
     best = _best(rows)
-    scores = [_score(labelling, [r for r in rows if r.method == labelling.method], best) for labelling in labellings]
-    scores.sort(key=lambda s: -s.correlation.value if not math.isnan(s.correlation.value) else math.inf)
+    scores = [
+        _score(labelling, [r for r in rows if r.method == labelling.method], best, len(values))
+        for labelling in labellings
+    ]
+    scores.sort(key=lambda score: -score.overall.value)
     return Comparison(len(values), len(members), tuple(scores), tuple(rows))
 
 
@@ -152,7 +160,8 @@ def _best(rows: Sequence[Row]) -> dict[Key, float]:
     return best
 
 
-def _score(labelling: Labelling, rows: Sequence[Row], best: Mapping[Key, float]) -> MethodScore:
+def _score(labelling: Labelling, rows: Sequence[Row], best: Mapping[Key, float], units: int) -> MethodScore:
+    known = [r for row in rows if not math.isnan(r := row.measured.correlation.value)]
     tested = [row.measured for row in rows if not math.isnan(row.measured.p)]
     holding = sum(m.agrees(ALPHA) for m in tested)
     return MethodScore(
@@ -160,7 +169,8 @@ def _score(labelling: Labelling, rows: Sequence[Row], best: Mapping[Key, float])
         covered=len(rows),
         testable=len(tested),
         distinct=len({row.measured.expression for row in rows}),
-        correlation=_mean([row.measured.correlation.value for row in rows]),
+        overall=_mean([*known, *[0.0] * (units - len(known))]),
+        correlation=_mean(known),
         auroc=_mean([row.measured.auroc.value for row in rows]),
         holds=wilson(holding, len(tested)),
         best=sum(row.measured.correlation.value == best.get((row.layer, row.unit)) for row in rows),

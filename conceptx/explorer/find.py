@@ -9,7 +9,6 @@ import numpy as np
 
 from conceptx.explorer.notes import Note
 from conceptx.explorer.state import Explorer, Key
-from conceptx.expressions import names, parse
 from conceptx.report.records import VERDICTS_IN_ORDER, UnitEvidence
 
 PER_PAGE = 100
@@ -49,7 +48,7 @@ def find(explorer: Explorer, query: Query, notes: Mapping[Key, Note]) -> Sequenc
             and (not wanted or unit.verdict in wanted)
             and (query.least is None or (unit.score is not None and unit.score >= query.least))
             and (not query.marked or note.marked)
-            and (classes is None or (unit.expression is not None and classes & set(names(parse(unit.expression)))))
+            and (classes is None or classes & explorer.named.get(key, frozenset()))
         ):
             found.append(unit)
     return found

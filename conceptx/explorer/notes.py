@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from conceptx.errors import InputError
 from conceptx.files import write_json
 
 LONGEST = 10_000
 _FILE = "notes.json"
+_WRITING = Lock()
+"""Two requests at once must not overwrite each other's notes."""
 
 Key = tuple[str, str]
 
@@ -42,9 +45,14 @@ def write_note(run: Path, key: Key, note: Note) -> dict[Key, Note]:
     """Keep a note and return all; an empty one is dropped."""
     if len(note.text) > LONGEST:
         raise InputError("note", f"it has {len(note.text)} characters", f"keep it under {LONGEST}")
-    notes = read_notes(run)
-    notes[key] = note
-    kept: Mapping[Key, Note] = {k: n for k, n in sorted(notes.items()) if n != Note()}
-    rows = [{"layer": k[0], "unit": k[1], "marked": n.marked, "text": n.text} for k, n in kept.items()]
-    write_json(run / _FILE, rows)
+    with _WRITING:
+        notes = read_notes(run)
+        notes[key] = note
+        kept: Mapping[Key, Note] = {k: n for k, n in sorted(notes.items()) if n != Note()}
+        rows = [{"layer": k[0], "unit": k[1], "marked": n.marked, "text": n.text} for k, n in kept.items()]
+        try:
+            write_json(run / _FILE, rows)
+        except OSError as error:
+            what = f"the note was not kept, because the file cannot be written ({error.strerror})"
+            raise InputError(str(run / _FILE), what, "make the run folder writable") from error
     return dict(kept)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import warnings
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from conceptx.errors import InputError
 from conceptx.explorer.state import Explorer, Key
@@ -14,6 +17,14 @@ from conceptx.images.pictures import decode, named
 from conceptx.inputs import Given, model_of
 from conceptx.report.records import Margin, UnitEvidence
 from conceptx.run import GIVEN
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from conceptx.activations.preprocess import Preprocess
+
+MOST_PIXELS = 50_000_000
+"""More than any camera phone gives; the whole picture is decoded in memory."""
 
 _SHOWN = 24
 _PREVIEW = 320
@@ -44,41 +55,79 @@ class OwnImage:
     silent: int
 
 
-def ask_model(explorer: Explorer, data: bytes) -> OwnImage:
-    """Send an encoded picture through the run's network, exactly as the run's own images were."""
-    import torch
+class Asker:
+    """Sends encoded pictures through the run's network, which is loaded for the first and kept."""
 
-    from conceptx.activations.extract import BATCH
-    from conceptx.activations.layers import capturing
-    from conceptx.activations.preprocess import Preprocess
-    from conceptx.activations.units import reduce
+    def __init__(self, explorer: Explorer) -> None:
+        self._explorer = explorer
 
-    request = explorer.run.request
-    if request.model is None or request.model.startswith(f"{GIVEN}:"):
-        raise InputError("picture", "the run has no network to send it through", "explain a model that can be loaded")
+    def __call__(self, data: bytes) -> OwnImage:
+        """Answer for one picture; it is treated exactly as the run's own images were."""
+        import torch
+
+        from conceptx.activations.forward import BATCH
+        from conceptx.activations.layers import capturing
+        from conceptx.activations.units import reduce
+
+        explorer = self._explorer
+        model, preprocess = self._network
+        pixels = _decoded(data)
+        # The run's batches have this many images, and the last bits of the values depend on it.
+        batch = torch.from_numpy(np.repeat(preprocess(pixels)[None], BATCH, axis=0))
+        reductions = {layer.layer: str(layer.meta["reduction"]) for layer in explorer.layers}
+        with capturing(model, list(reductions), lambda name, out: reduce(out, reductions[name]).float().cpu()) as run:
+            found = run(batch)
+        firing: list[Firing] = []
+        silent = 0
+        for layer in explorer.layers:
+            values = found[layer.layer][0].numpy()
+            for unit, value in zip(layer.units, values.tolist(), strict=True):
+                made = _firing(explorer, (layer.layer, unit), value)
+                silent += made is None
+                firing += [] if made is None else [made]
+        firing.sort(key=lambda f: -f.level)
+        return OwnImage(_preview(pixels), pixels.shape[1], pixels.shape[0], tuple(firing[:_SHOWN]), silent)
+
+    @cached_property
+    def _network(self) -> tuple[nn.Module, Preprocess]:
+        """The run's network, and how the run made images into its input."""
+        request = self._explorer.run.request
+        if request.model is None or request.model.startswith(f"{GIVEN}:"):
+            what, mend = "the run has no network to send it through", "explain a model that can be loaded"
+            raise InputError("picture", what, mend)
+        try:
+            from conceptx.activations.preprocess import Preprocess
+
+            model, _ = model_of(self._explorer.run, Given())
+            recorded: dict[str, Any] = self._explorer.layers[0].meta["preprocess"]
+            settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in recorded.items()}
+            return model, Preprocess(**settings)
+        except InputError:
+            raise
+        except Exception as error:  # a model's own code, or a package that is not there
+            what = f"the run's network {request.model!r} cannot be loaded ({type(error).__name__}: {error})"
+            raise InputError("picture", what, "explore the run where its model is installed") from error
+
+
+def _decoded(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return the pixels, turned as the picture's EXIF data say; its size is looked at before anything is decoded."""
+    import io
+
+    from PIL import Image
+
     try:
-        pixels = decode(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as picture:
+                width, height = picture.size
+        if width * height > MOST_PIXELS:
+            what = f"it has {width} × {height} pixels"
+            raise InputError("picture", what, f"reduce it to {MOST_PIXELS:,} pixels or fewer")
+        return decode(data)
+    except InputError:
+        raise
     except Exception as error:  # a decoder meets a hostile file with whatever its code runs into
         raise named("picture", error) from error
-    model, _ = model_of(explorer.run, Given())
-    recorded: dict[str, Any] = explorer.layers[0].meta["preprocess"]
-    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in recorded.items()}
-    preprocess = Preprocess(**settings)
-    # The run's batches have this many images, and the last bits of the values depend on it.
-    batch = torch.from_numpy(np.repeat(preprocess(pixels)[None], BATCH, axis=0))
-    reductions = {layer.layer: str(layer.meta["reduction"]) for layer in explorer.layers}
-    with capturing(model, list(reductions), lambda name, out: reduce(out, reductions[name]).float().cpu()) as run:
-        found = run(batch)
-    firing: list[Firing] = []
-    silent = 0
-    for layer in explorer.layers:
-        values = found[layer.layer][0].numpy()
-        for unit, value in zip(layer.units, values.tolist(), strict=True):
-            made = _firing(explorer, (layer.layer, unit), value)
-            silent += made is None
-            firing += [] if made is None else [made]
-    firing.sort(key=lambda f: -f.level)
-    return OwnImage(_preview(pixels), pixels.shape[1], pixels.shape[0], tuple(firing[:_SHOWN]), silent)
 
 
 def _firing(explorer: Explorer, key: Key, value: float) -> Firing | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,7 +23,7 @@ from conceptx.errors import ConceptxError, InputError
 from conceptx.explorer.find import PER_PAGE, Query, find
 from conceptx.explorer.guard import App, Guard
 from conceptx.explorer.notes import Note, read_notes, write_note
-from conceptx.explorer.own_image import ask_model
+from conceptx.explorer.own_image import Asker, OwnImage
 from conceptx.explorer.remap import remap
 from conceptx.explorer.state import Explorer, Key
 from conceptx.explorer.whatif import what_if
@@ -34,12 +35,17 @@ from conceptx.report.thumbnails import Thumbnail, thumbnail
 _TEMPLATES = Path(__file__).parent / "templates"
 _SUGGESTED = 12
 _KEPT_PICTURES = 4096
+LONGEST_PICTURE = 30.0
+"""Seconds that a picture of one's own may take."""
 
 
 def make_app(path: Path, port: int) -> App:
     """Return the application for the run at `path`, which will be reached at this port."""
-    site = _Site(Explorer.open(path))
-    return Guard(Starlette(routes=site.routes, exception_handlers={ConceptxError: _explained}), port)
+    explorer = Explorer.open(path)
+    explorer.prepare()
+    site = _Site(explorer)
+    handlers: dict[Any, Any] = {ConceptxError: site.explained, HTTPException: site.explained}
+    return Guard(Starlette(routes=site.routes, exception_handlers=handlers), port)
 
 
 class _Album:
@@ -83,6 +89,8 @@ class _Site:
         assert self._engine.loader is not None
         self._engine.loader = ChoiceLoader([FileSystemLoader(_TEMPLATES), self._engine.loader])
         self._engine.filters["finite"] = lambda value: value if np.isfinite(value) else None
+        self._ask = Asker(explorer)
+        self._asking: asyncio.Future[OwnImage] | None = None
         self._layers = [layer.layer for layer in explorer.layers]
         shared = html.shared(explorer.evidence)
         self._shared = shared | {
@@ -120,8 +128,19 @@ class _Site:
 
     def _page(self, request: Request, template: str, **values: Any) -> Response:
         part = request.headers.get("x-part") == "1"
-        content = self._engine.get_template(template).render(self._shared | values | {"part": part})
+        content = self._engine.get_template(template).render(
+            self._shared | {"here": request.url.path} | values | {"part": part}
+        )
         return Response(content, media_type="text/html; charset=utf-8", headers={"cache-control": "no-store"})
+
+    async def explained(self, request: Request, error: Exception) -> Response:
+        """Answer a wrong question with the sentence that says what is wrong: alone for the script, else as a page."""
+        status, said = (error.status_code, error.detail) if isinstance(error, HTTPException) else (400, str(error))
+        if request.headers.get("x-part") == "1":
+            return PlainTextResponse(f"{said}\n", status_code=status)
+        response = self._page(request, "wrong.html", said=said)
+        response.status_code = status
+        return response
 
     def _link(self, unit: UnitEvidence) -> str:
         return f"/unit/{self._layers.index(unit.layer)}/{unit.index}"
@@ -192,15 +211,24 @@ class _Site:
 
     async def own_image(self, request: Request) -> Response:
         """Which units fire for a picture that a person brings."""
-        if request.method == "GET":
-            return self._page(request, "own-image.html", answer=None, error="")
+        if request.method != "POST":
+            return self._page(request, "own-image.html", answer=None)
         async with request.form(max_files=1, max_fields=2) as form:
             upload = form.get("image")
-            if not isinstance(upload, UploadFile):
+            if not isinstance(upload, UploadFile) or not upload.size:
                 raise InputError("picture", "none was sent", "choose a file first")
             data = await upload.read()
-        answer = await run_in_threadpool(ask_model, self._explorer, data)
-        return self._page(request, "own-image.html", answer=answer, error="")
+        if self._asking is not None and not self._asking.done():
+            raise HTTPException(503, "another picture is being looked at; ask again in a moment")
+        # A thread cannot be stopped: a picture that takes too long keeps its place until it is through.
+        self._asking = asyncio.ensure_future(run_in_threadpool(self._ask, data))
+        self._asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())
+        try:
+            answer = await asyncio.wait_for(asyncio.shield(self._asking), LONGEST_PICTURE)
+        except TimeoutError:
+            said = f"this picture takes longer than {LONGEST_PICTURE:.0f} seconds; send a smaller one"
+            raise HTTPException(503, said) from None
+        return self._page(request, "own-image.html", answer=answer)
 
     def suggest(self, request: Request) -> Response:
         """Names of classes that contain what was typed: those that begin with it first, then the shorter ones."""
@@ -264,7 +292,7 @@ class _Site:
         return (self._layers[int(layer)], units[int(index)]) if int(index) < len(units) else None
 
     def _example(self, place: int, unit: Key | None) -> Example:
-        image = list(self._explorer.splits)[place]
+        image = self._explorer.order[place]
         value, level = 0.0, 0.0
         if unit is not None:
             values = self._explorer.values(unit)
@@ -272,11 +300,6 @@ class _Site:
             low, high = min(0.0, float(values.min())), float(values.max())
             level = (value - low) / (high - low) if high > low else 0.0
         return Example(image, self._explorer.splits[image], value, level, True, (), ())
-
-
-async def _explained(request: Request, error: Exception) -> Response:
-    """Answer a wrong question with the sentence that says what is wrong."""
-    return PlainTextResponse(f"{error}\n", status_code=400)
 
 
 def _number(text: str | None) -> float | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.compute as pc
 
 from conceptx.annotation.scenes import build_scenes
-from conceptx.annotation.sssom import EXACT, MANUAL, NO_TERM, Row, read_sssom
+from conceptx.annotation.sssom import EXACT, MANUAL, NO_TERM, Row
 from conceptx.errors import InputError, did_you_mean
 from conceptx.explorer.state import Explorer, Key
-from conceptx.explorer.whatif import correlate
-from conceptx.expressions import names, parse
+from conceptx.explorer.whatif import correlate_some
+from conceptx.expressions import Expression
 from conceptx.induction.extents import Evaluator
 
 _MOST = 100
@@ -55,34 +56,37 @@ def remap(explorer: Explorer, label: str, new: str | None) -> Remapped:
     above = (
         {hierarchy.name(int(i)) for i in hierarchy.ancestors(np.array(touched, dtype=np.int32))} if touched else set()
     )
-    concerned = [
-        (key, unit.expression)
-        for key, unit in explorer.units.items()
-        if unit.expression is not None and above & set(names(parse(unit.expression)))
-    ]
+    concerned = [key for key, named in explorer.named.items() if above & named]
     changes: list[Change] = []
     if concerned and old != new and concerned_images:
-        mapping = read_sssom(explorer.run.path / "mapping.sssom.tsv")
         changed = Row(label, new, NO_TERM if new is None else EXACT, 1.0, MANUAL)
-        rows = tuple(changed if row.label == label else row for row in mapping.rows)
+        rows = tuple(changed if row.label == label else row for row in explorer.mapping.rows)
         # Only images with the label can change; the others keep the extents that they have.
         part = explorer.images.subset(concerned_images)
-        scenes, _ = build_scenes(part, replace(mapping, rows=rows), hierarchy)
+        scenes, _ = build_scenes(part, replace(explorer.mapping, rows=rows), hierarchy)
         then = Evaluator(scenes)
-        order = {image: i for i, image in enumerate(explorer.splits)}
-        places = np.array([order[image] for image in concerned_images], dtype=np.intp)
-        row_of = {key: i for i, key in enumerate(explorer.keys)}
-        for key, text in concerned:
-            expression = parse(text)
+        places = _places(explorer, concerned_images)
+        by_expression: dict[Expression, list[Key]] = {}
+        for key in concerned:
+            by_expression.setdefault(explorer.expressions[key], []).append(key)
+        for expression, keys in by_expression.items():
             before = explorer.evaluator.held(expression)
             after = before.copy()
             after[places] = then.held(expression)
-            if not np.array_equal(before, after):
-                both = tuple(float(correlate(explorer, held)[row_of[key]]) for held in (before, after))
-                sizes = (int(before.sum()), int(after.sum()))
-                changes.append(Change(key, text, sizes, (both[0], both[1])))
+            if np.array_equal(before, after):
+                continue
+            sizes = int(before.sum()), int(after.sum())
+            changes += [
+                Change(key, explorer.units[key].expression or "", sizes, both)
+                for key, both in zip(keys, correlate_some(explorer, keys, (before, after)), strict=True)
+            ]
     changes.sort(key=lambda c: -abs(c.correlation[1] - c.correlation[0]))
     return Remapped(label, old, new, annotations, len(concerned), tuple(changes[:_MOST]))
+
+
+def _places(explorer: Explorer, images: list[str]) -> npt.NDArray[np.intp]:
+    wanted = set(images)
+    return np.array([i for i, image in enumerate(explorer.order) if image in wanted], dtype=np.intp)
 
 
 def _images_with(explorer: Explorer, label: str) -> list[str]:

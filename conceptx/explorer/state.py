@@ -13,17 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from conceptx.activations.store import Activations
+from conceptx.annotation.mapping import Mapping
 from conceptx.annotation.scenes import Scenes
 from conceptx.annotation.sssom import read_sssom
+from conceptx.artefacts import layers_of, protocol_of, scenes_of, splits_of
 from conceptx.errors import InputError
+from conceptx.expressions import Expression, names, parse
 from conceptx.images.dataset import ImageSet
 from conceptx.induction.extents import Evaluator
 from conceptx.inputs import Given, image_set_of
 from conceptx.ontology.hierarchy import Hierarchy
-from conceptx.pipeline import layers_of, protocol_of, scenes_of, splits_of
 from conceptx.report.records import Evidence, UnitEvidence
 from conceptx.run import Run
 from conceptx.verification.protocol import Protocol
+
+_EVIDENCE = ("images", "extract", "annotate")
+"""The stages whose artefacts questions are answered from."""
 
 Key = tuple[str, str]
 Bools = npt.NDArray[np.bool_]
@@ -44,10 +49,19 @@ class Explorer:
 
     @classmethod
     def open(cls, path: Path) -> Explorer:
-        """Open a run that has its report."""
+        """Open a run that has its report, and whose evidence is as the run left it."""
         run = Run.open(path)
+        try:
+            changed = next((stage for stage in _EVIDENCE if run.has(stage) and not run.keeps(stage)), None)
+            reported = run.keeps("report")
+        except (AttributeError, KeyError, TypeError) as error:
+            what = f"the manifest has another shape than this version writes ({type(error).__name__}: {error})"
+            raise InputError(str(run.path / "manifest.json"), what, f"see conceptx audit {run.path}") from error
+        if changed is not None:
+            what = f"what the stage {changed!r} wrote was changed since, so answers would not fit the report"
+            raise InputError(str(run.path), what, f"run conceptx explain {run.path / 'run.toml'} again")
         report = run.path / "report" / "report.json"
-        if not run.keeps("report"):
+        if not reported:
             what = "the run has no report, or it was changed since"
             raise InputError(str(run.path), what, f"run conceptx report {run.path}")
         try:
@@ -72,9 +86,29 @@ class Explorer:
         return {(u.layer, u.unit): u for u in self.evidence.units}
 
     @cached_property
+    def expressions(self) -> dict[Key, Expression]:
+        """The judged or best expression of every unit that has one."""
+        return {key: parse(unit.expression) for key, unit in self.units.items() if unit.expression is not None}
+
+    @cached_property
+    def named(self) -> dict[Key, frozenset[str]]:
+        """The classes that each unit's expression names."""
+        return {key: frozenset(names(expression)) for key, expression in self.expressions.items()}
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The images in their order."""
+        return list(self.splits)
+
+    @cached_property
     def keys(self) -> list[Key]:
         """(layer, unit) of every row of `standardised`."""
         return [(layer.layer, unit) for layer in self.layers for unit in layer.units]
+
+    @cached_property
+    def row_of(self) -> dict[Key, int]:
+        """The row of `standardised` that each unit has."""
+        return {key: i for i, key in enumerate(self.keys)}
 
     @cached_property
     def members(self) -> dict[str, npt.NDArray[np.intp]]:
@@ -101,9 +135,14 @@ class Explorer:
         return Evaluator(self.scenes)
 
     @cached_property
+    def mapping(self) -> Mapping:
+        """Which class each label was given."""
+        return read_sssom(self.run.path / "mapping.sssom.tsv")
+
+    @cached_property
     def labels(self) -> dict[str, str | None]:
         """The class of every label, None for those without."""
-        return {row.label: row.class_name for row in read_sssom(self.run.path / "mapping.sssom.tsv").rows}
+        return {row.label: row.class_name for row in self.mapping.rows}
 
     @cached_property
     def label_counts(self) -> Counter[str]:
@@ -128,7 +167,18 @@ class Explorer:
                 if fact["value"]:
                     yield image, fact["value"]
 
+    @cached_property
+    def _rows(self) -> dict[Key, npt.NDArray[np.float32]]:
+        rows = ((layer.layer, unit, layer.values[i]) for layer in self.layers for i, unit in enumerate(layer.units))
+        return {(layer, unit): row for layer, unit, row in rows}
+
     def values(self, key: Key) -> npt.NDArray[np.float32]:
         """Return a unit's values on all images."""
-        layer = next(layer for layer in self.layers if layer.layer == key[0])
-        return np.asarray(layer.values[layer.units.index(key[1])])
+        return np.asarray(self._rows[key])
+
+    def prepare(self) -> None:
+        """Compute now what every question needs, so that the first one waits no longer than the others."""
+        for name in ("units", "expressions", "named", "order", "row_of", "members", "held_out", "standardised"):
+            getattr(self, name)
+        for name in ("evaluator", "mapping", "labels", "label_counts", "images_by_value", "_rows"):
+            getattr(self, name)

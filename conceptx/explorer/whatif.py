@@ -5,7 +5,7 @@ These are questions after the fact: whoever asks many finds something by chance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,12 +72,25 @@ def what_if(explorer: Explorer, text: str, unit: Key | None = None) -> Answer:
 
 def correlate(explorer: Explorer, held: Bools) -> npt.NDArray[np.float64]:
     """Return Pearson's correlation of every unit with an extent (images,), on held-out images; 0 if there is none."""
-    inside = held[explorer.held_out].astype(np.float64)
-    centred = inside - inside.mean()
-    norm = float(np.sqrt(centred @ centred))
-    if norm == 0:
-        return np.zeros(len(explorer.keys))
-    return np.asarray(explorer.standardised @ (centred / norm).astype(np.float32), dtype=np.float64)
+    return np.asarray(explorer.standardised @ _direction(explorer, held), dtype=np.float64)
+
+
+def correlate_some(explorer: Explorer, units: Sequence[Key], both: tuple[Bools, Bools]) -> list[tuple[float, float]]:
+    """Return the same for some units and two extents."""
+    directions = np.stack([_direction(explorer, held) for held in both])
+    rows = (explorer.standardised[explorer.row_of[unit]] for unit in units)
+    return [(float(one), float(other)) for one, other in (directions @ row for row in rows)]
+
+
+def _direction(explorer: Explorer, held: Bools) -> npt.NDArray[np.float32]:
+    """Return what a standardised unit is multiplied with: extent / (√n · its standard deviation), 0 if that is 0.
+
+    The extent need not be centred, because the units' values have mean 0.
+    """
+    inside = held[explorer.held_out]
+    n, inner = len(inside), int(np.count_nonzero(inside))
+    norm = np.sqrt(inner * (n - inner) / n) if n else 0.0
+    return inside.astype(np.float32) * np.float32(1 / norm if norm else 0.0)
 
 
 def _read(explorer: Explorer, text: str) -> Expression:

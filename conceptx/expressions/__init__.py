@@ -2,15 +2,19 @@
 
 `parse` reads both syntaxes, `to_manchester` prints exactly what is scored, `normalise` brings equal forms together.
 An expression denotes a set of individuals (images, objects, attribute values); ``not`` is the complement of what
-was annotated (closed world). `to_owlready` and `to_rdf` give the same class to other programs.
+was annotated (closed world). `to_owlready` and `to_rdf` give the same class to other programs, `from_owlready` and
+`from_rdf` take it back.
 """
 
 from conceptx.expressions.normal import normalise
-from conceptx.expressions.owl import to_owlready, to_rdf
+from conceptx.expressions.owlready import from_owlready, to_owlready
 from conceptx.expressions.printing import quote, to_dl, to_manchester
-from conceptx.expressions.reading import MAX_DEPTH, parse
+from conceptx.expressions.rdf import from_rdf, to_rdf
+from conceptx.expressions.reading import parse
+from conceptx.expressions.subsumption import Subsumption, Taxonomy
 from conceptx.expressions.types import (
     CONTAINS,
+    MAX_DEPTH,
     NOTHING,
     THING,
     And,
@@ -31,6 +35,7 @@ from conceptx.expressions.types import (
     contains,
     length,
     names,
+    roles,
     walk,
 )
 
@@ -51,15 +56,20 @@ __all__ = [
     "Or",
     "Role",
     "Some",
+    "Subsumption",
+    "Taxonomy",
     "Thing",
     "Value",
     "children",
     "contains",
+    "from_owlready",
+    "from_rdf",
     "length",
     "names",
     "normalise",
     "parse",
     "quote",
+    "roles",
     "to_dl",
     "to_manchester",
     "to_owlready",

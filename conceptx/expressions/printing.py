@@ -39,14 +39,14 @@ def to_manchester(expression: Expression) -> str:
     match expression:
         case Named(name):
             return quote(name)
-        case Thing():
+        case Thing() | And(()):
             return "owl:Thing"
-        case Nothing():
+        case Nothing() | Or(()):
             return "owl:Nothing"
         case And(operands):
-            return " and ".join(_operand(o) for o in operands)
+            return " and ".join(map(_operand, operands))
         case Or(operands):
-            return " or ".join(_operand(o) for o in operands)
+            return " or ".join(map(_operand, operands))
         case Not(operand):
             return f"not {_tight(operand)}"
         case Some(role, filler):
@@ -65,14 +65,14 @@ def to_dl(expression: Expression) -> str:
     match expression:
         case Named(name):
             return quote(name)
-        case Thing():
+        case Thing() | And(()):
             return "⊤"
-        case Nothing():
+        case Nothing() | Or(()):
             return "⊥"
-        case And(operands) | Or(operands):
-            return (" ⊓ " if isinstance(expression, And) else " ⊔ ").join(
-                f"({to_dl(o)})" if isinstance(o, And | Or) else to_dl(o) for o in operands
-            )
+        case And(operands):
+            return " ⊓ ".join(map(_operand_dl, operands))
+        case Or(operands):
+            return " ⊔ ".join(map(_operand_dl, operands))
         case Not(operand):
             return f"¬{_tight_dl(operand)}"
         case Some(role, filler):
@@ -89,12 +89,17 @@ _COUNT_SIGNS: dict[Kind, str] = {"min": "≥", "max": "≤", "exactly": "="}
 
 
 def _is_atom(expression: Expression) -> bool:
-    return isinstance(expression, Named | Thing | Nothing)
+    return isinstance(expression, Named | Thing | Nothing) or expression in (And(()), Or(()))
 
 
 def _operand(expression: Expression) -> str:
     text = to_manchester(expression)
-    return f"({text})" if isinstance(expression, And | Or) else text
+    return f"({text})" if isinstance(expression, And | Or) and expression.operands else text
+
+
+def _operand_dl(expression: Expression) -> str:
+    text = to_dl(expression)
+    return f"({text})" if isinstance(expression, And | Or) and expression.operands else text
 
 
 def _tight(expression: Expression) -> str:

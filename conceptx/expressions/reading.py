@@ -1,15 +1,24 @@
-"""Read class expressions in OWL Manchester syntax and in description-logic syntax."""
+"""Read class expressions in OWL Manchester syntax and in description-logic syntax.
+
+The reader keeps its own stack, so that any number of parentheses is read; how deep the expression itself may be is
+bounded by `types.MAX_DEPTH`.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 from conceptx.errors import InputError
 from conceptx.expressions.printing import KEYWORDS
 from conceptx.expressions.types import (
+    MAX_DEPTH,
     NOTHING,
     THING,
     And,
+    Comparison,
     Count,
     Expression,
     Kind,
@@ -21,9 +30,6 @@ from conceptx.expressions.types import (
     Some,
     Value,
 )
-
-MAX_DEPTH = 200
-"""How deep an expression that is read may be nested."""
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -37,6 +43,10 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ESCAPES = {"n": "\n", "r": "\r"}
+_RESTRICTIONS = ("some", "only", "min", "max", "exactly")
+_COMPARISONS: tuple[Comparison, ...] = (">=", "<=", ">", "<", "=")
+_COUNTS: dict[str, Kind] = {"min": "min", "max": "max", "exactly": "exactly", "≥": "min", "≤": "max", "=": "exactly"}
+_MOST_DIGITS = 18
 
 
 def parse(text: str) -> Expression:
@@ -44,23 +54,39 @@ def parse(text: str) -> Expression:
 
     A mistake is an `InputError` that shows the place with a caret.
     """
-    return _Parser(text).whole()
+    return _Reader(text).whole()
 
 
-class _Parser:
-    """A recursive-descent parser over the tokens of one text."""
+@dataclass(slots=True)
+class _Group:
+    """What was read between two parentheses so far: alternatives of conjuncts, and the prefixes of the next operand."""
+
+    alternatives: list[list[Expression]] = field(default_factory=lambda: [[]])
+    prefixes: list[Callable[[Expression], Expression]] = field(default_factory=list)
+
+    def add(self, operand: Expression) -> None:
+        while self.prefixes:
+            operand = self.prefixes.pop()(operand)
+        self.alternatives[-1].append(operand)
+
+    def close(self) -> Expression:
+        parts = [c[0] if len(c) == 1 else And(tuple(c)) for c in self.alternatives]
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+
+class _Reader:
+    """Reads the tokens of one text from the left, with one group for each open parenthesis."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[tuple[str, str, int]] = []
         self.place = 0
-        self.depth = 0
         end = len(text.rstrip())
         position = 0
         while position < end:
             found = _TOKEN.match(text, position)
             if found is None or found.lastgroup is None:
-                start = position + len(text[position:]) - len(text[position:].lstrip())
+                start = next(i for i in range(position, end) if not text[i].isspace())
                 raise self.error(f"{text[start]!r} cannot stand here", start)
             kind = found.lastgroup
             token = found.group(kind)
@@ -100,58 +126,68 @@ class _Parser:
     def whole(self) -> Expression:
         if self.peek()[0] == "end":
             raise self.error("the expression is empty")
-        result = self.disjunction()
-        if self.peek()[0] != "end":
-            raise self.error(f"{self.peek()[1]!r} cannot stand here")
-        return result
+        open_groups = [_Group()]
+        while True:
+            group = open_groups[-1]
+            if self.take("("):
+                open_groups.append(_Group())
+                continue
+            operand = self.operand(group)
+            if operand is None:
+                continue
+            self.checked(group, operand)
+            while self.take(")"):
+                if len(open_groups) == 1:
+                    self.place -= 1
+                    raise self.error("')' cannot stand here")
+                self.checked(open_groups[-2], open_groups.pop())
+            if self.take("and", "that", "⊓"):
+                continue
+            if self.take("or", "⊔"):
+                open_groups[-1].alternatives.append([])
+                continue
+            if len(open_groups) > 1:
+                self.need(")")
+            if self.peek()[0] != "end":
+                raise self.error(f"{self.peek()[1]!r} cannot stand here")
+            return self.closed(open_groups.pop())
 
-    def disjunction(self) -> Expression:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise self.error(f"the expression is nested more than {MAX_DEPTH} deep")
-        operands = [self.conjunction()]
-        while self.take("or", "⊔"):
-            operands.append(self.conjunction())
-        self.depth -= 1
-        return operands[0] if len(operands) == 1 else Or(tuple(operands))
-
-    def conjunction(self) -> Expression:
-        operands = [self.unary()]
-        while self.take("and", "that", "⊓"):
-            operands.append(self.unary())
-        return operands[0] if len(operands) == 1 else And(tuple(operands))
-
-    def unary(self) -> Expression:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise self.error(f"the expression is nested more than {MAX_DEPTH} deep")
+    def checked(self, group: _Group, operand: Expression | _Group) -> None:
+        """Add an operand, or a closed group, to a group; what becomes too deep is an error at this place."""
+        inner = self.closed(operand) if isinstance(operand, _Group) else operand
         try:
-            return self.unary_inside()
-        finally:
-            self.depth -= 1
+            group.add(inner)
+        except InputError:
+            raise self.error(f"the expression is nested more than {MAX_DEPTH} deep") from None
 
-    def unary_inside(self) -> Expression:
+    def closed(self, group: _Group) -> Expression:
+        try:
+            return group.close()
+        except InputError:
+            raise self.error(f"the expression is nested more than {MAX_DEPTH} deep") from None
+
+    def operand(self, group: _Group) -> Expression | None:
+        """Read one operand, or a prefix of the next one (then None)."""
         if self.take("not", "¬"):
-            return Not(self.unary())
-        if self.take("("):
-            inner = self.disjunction()
-            self.need(")")
-            return inner
+            group.prefixes.append(Not)
+            return None
         top = self.take("owl:Thing", "⊤", "owl:Nothing", "⊥")
         if top is not None:
             return THING if top in ("owl:Thing", "⊤") else NOTHING
-        quantifier = self.take("∃", "∀", "≥", "≤", "=")
-        if quantifier is not None:
-            return self.quantified(quantifier)
+        sign = self.take("∃", "∀", "≥", "≤", "=")
+        if sign is not None:
+            return self.quantified(sign, group)
         if self.take("inverse"):
             bracket = self.take("(")
             role = Role(self.name(), inverse=True)
             if bracket:
                 self.need(")")
-            return self.restriction(role)
+            return self.restriction(role, group)
         name = self.name()
-        if self.peek() in (("keyword", k) for k in ("some", "only", "min", "max", "exactly")):
-            return self.restriction(Role(name))
+        if self.take("value"):
+            return self.value(name, "=")
+        if self.peek() in (("keyword", word) for word in _RESTRICTIONS):
+            return self.restriction(Role(name), group)
         return Named(name)
 
     def name(self) -> str:
@@ -161,50 +197,59 @@ class _Parser:
         self.place += 1
         if kind == "name":
             return token
-        return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), token[1:-1])
+        return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), token[1:-1], flags=re.DOTALL)
 
-    def restriction(self, role: Role) -> Expression:
-        word = self.need("some", "only", "min", "max", "exactly")
-        if word == "some":
-            if not role.inverse and self.peek()[0] == "datatype":
-                self.place += 1
-                return self.threshold(role.name)
-            return Some(role, self.unary())
-        if word == "only":
-            return Only(role, self.unary())
+    def restriction(self, role: Role, group: _Group) -> Expression | None:
+        word = self.need(*_RESTRICTIONS)
+        if word == "some" and not role.inverse and self.peek()[0] == "datatype":
+            self.place += 1
+            return self.threshold(role.name)
+        if word in ("some", "only"):
+            group.prefixes.append(partial(Some if word == "some" else Only, role))
+            return None
         n = self.whole_number()
         kind, token = self.peek()
         starts_filler = kind in ("name", "quoted", "top") or token in ("(", "not", "inverse", "¬", "∃", "∀", "≥", "≤")
-        return Count(word, n, role, self.unary() if starts_filler else THING)  # type: ignore[arg-type]
+        if not starts_filler:
+            return Count(_COUNTS[word], n, role, THING)
+        group.prefixes.append(partial(Count, _COUNTS[word], n, role))
+        return None
 
-    def quantified(self, sign: str) -> Expression:
-        n = self.whole_number() if sign in "≥≤=" else 0
+    def quantified(self, sign: str, group: _Group) -> Expression | None:
+        n = self.whole_number() if sign in _COUNTS else 0
         name = self.name()
         role = Role(name, inverse=self.take("⁻") is not None)
         self.need(".")
-        if sign == "∃" and self.peek() == ("sign", "["):
+        if sign == "∃" and not role.inverse and self.peek() == ("sign", "["):
             return self.threshold(name)
-        filler = self.unary()
-        if sign == "∃":
-            return Some(role, filler)
-        if sign == "∀":
-            return Only(role, filler)
-        kinds: dict[str, Kind] = {"≥": "min", "≤": "max", "=": "exactly"}
-        return Count(kinds[sign], n, role, filler)
+        if sign in _COUNTS:
+            group.prefixes.append(partial(Count, _COUNTS[sign], n, role))
+        else:
+            group.prefixes.append(partial(Some if sign == "∃" else Only, role))
+        return None
 
     def threshold(self, name: str) -> Value:
         self.need("[")
-        comparison = self.need(">=", "<=", ">", "<", "=")
+        sign = self.need(*_COMPARISONS)
+        value = self.value(name, next(c for c in _COMPARISONS if c == sign))
+        self.need("]")
+        return value
+
+    def value(self, name: str, comparison: Comparison) -> Value:
         kind, token = self.peek()
         if kind != "number":
             raise self.error("a number is expected here")
+        number = float(token)
+        if abs(number) == float("inf"):
+            raise self.error("the number is too large")
         self.place += 1
-        self.need("]")
-        return Value(name, comparison, float(token))  # type: ignore[arg-type]
+        return Value(name, comparison, number)
 
     def whole_number(self) -> int:
         kind, token = self.peek()
         if kind != "number" or not token.isdecimal():
             raise self.error("a whole number is expected here")
+        if len(token) > _MOST_DIGITS:
+            raise self.error("the number is too large")
         self.place += 1
         return int(token)

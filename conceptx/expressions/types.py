@@ -1,13 +1,47 @@
-"""The parts of class expressions, as frozen and hashable records."""
+"""The parts of class expressions, as frozen and hashable records.
+
+An expression is at most `MAX_DEPTH` deep: a deeper one cannot be made, so that whatever walks over an expression
+(printing, hashing, evaluating, reasoning) ends with an answer and never with an exhausted stack.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from conceptx.errors import InputError
 
 Kind: TypeAlias = Literal["min", "max", "exactly"]
 Comparison: TypeAlias = Literal[">=", "<=", ">", "<", "="]
+
+MAX_DEPTH = 100
+"""How deep an expression may be nested: each ``not``, ``and``, ``or`` and role adds one level."""
+
+
+class _Nested:
+    """An expression with expressions inside; `depth` is the number of levels below and including it."""
+
+    __slots__ = ()
+
+    def _measure(self, *inner: Expression) -> None:
+        depth = 1 + max((_depth(e) for e in inner), default=0)
+        if depth > MAX_DEPTH:
+            raise InputError("expression", f"it is nested more than {MAX_DEPTH} deep", "say it in fewer levels")
+        object.__setattr__(self, "depth", depth)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return type(self), tuple(getattr(self, name) for name in self.__match_args__)  # type: ignore[attr-defined]
+
+
+def _depth_field() -> int:
+    measured: int = field(init=False, repr=False, compare=False)
+    return measured
+
+
+def _depth(expression: Expression) -> int:
+    return expression.depth if isinstance(expression, _Nested) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +62,36 @@ class Nothing:
 
 
 @dataclass(frozen=True, slots=True)
-class And:
+class And(_Nested):
     """What all operands hold for."""
 
     operands: tuple[Expression, ...]
+    depth: int = _depth_field()
+
+    def __post_init__(self) -> None:
+        self._measure(*self.operands)
 
 
 @dataclass(frozen=True, slots=True)
-class Or:
+class Or(_Nested):
     """What at least one operand holds for."""
 
     operands: tuple[Expression, ...]
+    depth: int = _depth_field()
+
+    def __post_init__(self) -> None:
+        self._measure(*self.operands)
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class Not(_Nested):
     """What the operand does not hold for."""
 
     operand: Expression
+    depth: int = _depth_field()
+
+    def __post_init__(self) -> None:
+        self._measure(self.operand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +103,43 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class Some(_Nested):
     """Individuals with at least one `role` successor in `filler`."""
 
     role: Role
     filler: Expression
+    depth: int = _depth_field()
+
+    def __post_init__(self) -> None:
+        self._measure(self.filler)
 
 
 @dataclass(frozen=True, slots=True)
-class Only:
+class Only(_Nested):
     """Individuals whose `role` successors are all in `filler`."""
 
     role: Role
     filler: Expression
+    depth: int = _depth_field()
+
+    def __post_init__(self) -> None:
+        self._measure(self.filler)
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(_Nested):
     """Individuals with at least (`min`), at most (`max`) or `exactly` `n` distinct `role` successors in `filler`."""
 
     kind: Kind
     n: int
     role: Role
     filler: Expression
+    depth: int = _depth_field()
+
+    def __post_init__(self) -> None:
+        if self.n < 0:
+            raise InputError("expression", f"{self.n} is not a number of things", "count from 0")
+        self._measure(self.filler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +149,12 @@ class Value:
     name: str
     comparison: Comparison
     number: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.number):
+            raise InputError("expression", f"{self.number} is not a finite number", "compare with a finite one")
+        # Equal expressions print alike: 1 and 1.0, and -0.0 and 0.0, are equal numbers.
+        object.__setattr__(self, "number", float(self.number) + 0.0)
 
 
 Expression: TypeAlias = Named | Thing | Nothing | And | Or | Not | Some | Only | Count | Value
@@ -116,14 +182,20 @@ def children(expression: Expression) -> tuple[Expression, ...]:
 
 def walk(expression: Expression) -> Iterator[Expression]:
     """Yield `expression` and everything inside it, from the left, outer before inner."""
-    yield expression
-    for inner in children(expression):
-        yield from walk(inner)
+    waiting = [expression]
+    while waiting:
+        yield (outer := waiting.pop())
+        waiting += reversed(children(outer))
 
 
 def names(expression: Expression) -> tuple[str, ...]:
     """Return the names of the classes in `expression`, each once, in the order of their first mention."""
     return tuple(dict.fromkeys(e.name for e in walk(expression) if isinstance(e, Named)))
+
+
+def roles(expression: Expression) -> tuple[Role, ...]:
+    """Return the roles in `expression`, each once, in the order of their first mention."""
+    return tuple(dict.fromkeys(e.role for e in walk(expression) if isinstance(e, Some | Only | Count)))
 
 
 def length(expression: Expression) -> int:

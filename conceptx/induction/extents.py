@@ -7,8 +7,7 @@ expression. Image i is bit i % 64 of word i // 64; the bits past the last image 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,21 +22,17 @@ from conceptx.expressions import (
     Not,
     Nothing,
     Or,
-    Role,
     Some,
     Thing,
-    contains,
     length,
     to_manchester,
 )
+from conceptx.induction.atoms import KINDS, MAKERS, Statements, statements
+from conceptx.induction.rows import Bools, Ints, Rows, pack, pack_sparse, same_rows, unpack, words
 
-Rows = npt.NDArray[np.uint64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+__all__ = ["KINDS", "Evaluator", "Extents", "atoms", "collapse", "extent", "pack", "restrict", "unpack"]
 
-KINDS = ("classes", "attributes", "relations")
-MAX_ROLE_ATOMS = 500
-"""So many attribute atoms, and so many relation atoms, are kept: the most specific ones."""
+_BLOCK = 1 << 26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +40,7 @@ class Extents:
     """Distinct extents, each with one expression that stands for it and the others that have the same images.
 
     packed: (extents, words) uint64; counts: (extents,) images in each. They are ordered by length, then from the most
-    specific class (see `levels`; for several classes the sum), then by name.
+    specific class (see `atoms.Vocabulary.levels`; for several classes the sum), then by name.
     """
 
     packed: Rows
@@ -64,46 +59,50 @@ class Extents:
         return unpack(self.packed, self.n_images)
 
 
-def pack(held: Bools) -> Rows:
-    """Pack booleans (…, images) into rows (…, words)."""
-    words = -(-held.shape[-1] // 64)
-    padded = np.zeros((*held.shape[:-1], words * 64), dtype=bool)
-    padded[..., : held.shape[-1]] = held
-    return np.packbits(padded, axis=-1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
-
-
-def unpack(rows: Rows, n_images: int) -> Bools:
-    """Return packed rows (…, words) as booleans (…, images)."""
-    bits = np.unpackbits(rows.astype("<u8", copy=False).view(np.uint8), axis=-1, bitorder="little")
-    return bits[..., :n_images].astype(bool)
-
-
 def atoms(
     scenes: Scenes, kinds: Sequence[str] = KINDS, *, image_classes: bool = False, min_support: int = 1
 ) -> Extents:
     """Return the distinct atoms that hold for at least `min_support` images and fail for at least as many.
 
-    classes: ``contains some C`` for every class C above a used one. attributes: ``contains some (C and role some V)``
-    for roles that lead to attribute values. relations: the same for roles between objects. `image_classes` adds the
-    images' own classes. An extent is represented by its shortest expression, of these by the most specific.
+    Kinds, by default the first three: classes: ``contains some C`` for every class C above a used one. attributes:
+    ``contains some (C and role some V)`` for roles that lead to attribute values. relations: the same for roles between
+    objects. counts: ``contains min n C``. thresholds: ``contains some (C and number some xsd:double[>= t])``. inverses:
+    ``contains some (C and inverse role some D)``. nested: ``contains some (C and role some (D and role some E))``.
+    conjunctions: ``contains some (A and B)``. negations: ``contains some (A and not B)``. `image_classes` adds the
+    images' own classes. Of each kind but classes the most specific `MAX_ROLE_ATOMS` are kept. An extent is represented
+    by its shortest expression, of these by the most specific.
     """
     for kind in kinds:
-        if kind not in KINDS:
-            raise InputError("atoms", f"{kind!r} is not a kind of atom", f"use some of {', '.join(KINDS)}")
-    n = scenes.n_images
-    found: list[tuple[Expression, Rows, int]] = []
-    if "classes" in kinds:
-        found += _class_atoms(scenes)
-    if image_classes:
-        found += _image_class_atoms(scenes)
-    for kind in ("attributes", "relations"):
-        if kind in kinds:
-            found += _role_atoms(scenes, attributes=kind == "attributes", min_support=min_support)
-    if not found:
-        return _collapse([], n)
-    sizes = np.bitwise_count(np.stack([row for _, row, _ in found])).sum(axis=1, dtype=np.int64)
-    least = max(min_support, 1)
-    return _collapse([f for f, size in zip(found, sizes, strict=True) if least <= size <= n - least], n)
+        if kind not in MAKERS:
+            raise InputError("atoms", f"{kind!r} is not a kind of atom", f"use some of {', '.join(MAKERS)}")
+    found = statements(scenes, kinds, image_classes=image_classes, min_support=min_support)
+    return collapse(found, scenes.n_images)
+
+
+def collapse(found: Statements, n_images: int) -> Extents:
+    """Bring statements of the same images together, each under the shortest, then most specific, then first named."""
+    lengths = np.fromiter(map(length, found.expressions), np.int64, len(found))
+    texts = [to_manchester(e) for e in found.expressions]
+    order = np.array(sorted(range(len(found)), key=lambda k: (lengths[k], -found.depths[k], texts[k])), dtype=np.int64)
+    sizes = np.diff(found.starts)[order]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    places = np.repeat(found.starts[order] - starts[:-1], sizes) + np.arange(starts[-1])
+    images = found.images[places]
+    same = same_rows(starts, images, n_images)
+    own = np.flatnonzero(same == np.arange(len(order)))
+    twins: dict[int, list[Expression]] = {k: [] for k in own.tolist()}
+    for k in np.flatnonzero(same != np.arange(len(order))).tolist():
+        twins[int(same[k])].append(found.expressions[order[k]])
+    own_starts = np.concatenate([[0], np.cumsum(sizes[own])])
+    own_places = np.repeat(starts[own] - own_starts[:-1], sizes[own]) + np.arange(own_starts[-1])
+    return _extents(
+        pack_sparse(own_starts, images[own_places], n_images),
+        [found.expressions[k] for k in order[own]],
+        list(twins.values()),
+        lengths[order[own]],
+        found.depths[order[own]],
+        n_images,
+    )
 
 
 def extent(expression: Expression, scenes: Scenes) -> Rows:
@@ -136,9 +135,9 @@ class Evaluator:
 
     def _compute(self, expression: Expression) -> Rows:
         match expression:
-            case Thing():
+            case Thing() | And(()):
                 return self._everything.copy()
-            case Nothing():
+            case Nothing() | Or(()) | Some(_, Or(())):
                 return np.zeros_like(self._everything)
             case Not(operand):
                 return self._everything & ~self.row(operand)
@@ -157,26 +156,6 @@ class Evaluator:
 
 def _joined(combine: np.ufunc, rows: list[Rows]) -> Rows:
     return np.asarray(combine.reduce(rows), dtype=np.uint64)
-
-
-def levels(scenes: Scenes) -> dict[int, int]:
-    """Return the length of the longest chain above every class that has instances, its superclasses included.
-
-    A class is always on a higher level than its superclasses, so the highest of several classes with the same images is
-    a most specific one; the shortest path to a root, which `Hierarchy.depth` gives, does not have this property.
-    """
-    hierarchy = scenes.hierarchy
-    found: dict[int, int] = {}
-    for c in scenes.closure.classes.tolist():
-        waiting = [c]
-        while waiting:
-            parents = hierarchy.parents(waiting[-1]).tolist()
-            unknown = [p for p in parents if p not in found]
-            if unknown:
-                waiting += unknown
-            else:
-                found[waiting.pop()] = 1 + max((found[p] for p in parents), default=-1)
-    return found
 
 
 def _image_of(scenes: Scenes) -> tuple[Ints, npt.NDArray[np.int32]]:
@@ -199,141 +178,53 @@ def _row_of(image_of: tuple[Ints, npt.NDArray[np.int32]], members: npt.NDArray[n
     return pack(held)
 
 
-def _class_atoms(scenes: Scenes) -> list[tuple[Expression, Rows, int]]:
-    closure, image_of, n = scenes.closure, _image_of(scenes), scenes.n_images
-    level = levels(scenes)
-    found: list[tuple[Expression, Rows, int]] = []
-    for k, c in enumerate(closure.classes.tolist()):
-        row = _row_of(image_of, closure.individuals[closure.starts[k] : closure.starts[k + 1]], n)
-        found.append((contains(Named(scenes.hierarchy.name(c))), row, level[c]))
-    return found
-
-
-def _image_class_atoms(scenes: Scenes) -> list[tuple[Expression, Rows, int]]:
-    closure, n = scenes.closure, scenes.n_images
-    level = levels(scenes)
-    found: list[tuple[Expression, Rows, int]] = []
-    for k, c in enumerate(closure.classes.tolist()):
-        members = closure.individuals[closure.starts[k] : closure.starts[k + 1]]
-        held = np.zeros(n, dtype=bool)
-        held[members[members < n]] = True
-        found.append((Named(scenes.hierarchy.name(c)), pack(held), level[c]))
-    return found
-
-
-def _role_atoms(scenes: Scenes, *, attributes: bool, min_support: int) -> list[tuple[Expression, Rows, int]]:
-    """Return ``contains some (C and role some D)`` for roles to attribute values, or for roles between objects.
-
-    For attributes C is any class of an object and D a value's own class; for relations both are objects' own classes
-    or the ones right above. The most specific with support are kept.
-    """
-    hierarchy, n, least = scenes.hierarchy, scenes.n_images, max(min_support, 1)
-    image_of = _image_of(scenes)
-    contained = np.diff(image_of[0]) > 0
-    kinds, kind_of = _kinds_of_individuals(scenes)
-    above = [hierarchy.ancestors(kind).tolist() for kind in kinds]
-    near = [_with_parents(scenes, kind) for kind in kinds]
-    held: dict[tuple[str, int, int], list[Ints]] = {}
-    for role, (source, target) in scenes.roles.items():
-        if role == CONTAINS.name or bool(contained[target].any()) == attributes:
-            continue
-        linked = contained[source] & (kind_of[source] >= 0) & (kind_of[target] >= 0)
-        met = _images_of_pairs(image_of, source[linked], kind_of[source[linked]], kind_of[target[linked]])
-        lower = [(above[s], kinds[t].tolist()) if attributes else (near[s], near[t]) for s, t in met]
-        wanted = {(c, d) for outer, inner in lower for c in outer for d in inner}
-        for (s, t), images in met.items():
-            for c, d in product(above[s], above[t]):
-                if (c, d) in wanted:
-                    held.setdefault((role, c, d), []).append(images)
-    rows = {key: np.unique(np.concatenate(parts)) for key, parts in held.items()}
-    level = levels(scenes)
-    ranked = sorted(
-        (key for key, members in rows.items() if least <= len(members) <= n - least),
-        key=lambda key: (-level[key[1]] - level[key[2]], key[0], hierarchy.name(key[1]), hierarchy.name(key[2])),
-    )
-    found: list[tuple[Expression, Rows, int]] = []
-    for role, c, d in ranked[:MAX_ROLE_ATOMS]:
-        statement = And((Named(hierarchy.name(c)), Some(Role(role), Named(hierarchy.name(d)))))
-        mask = np.zeros(n, dtype=bool)
-        mask[rows[role, c, d]] = True
-        found.append((contains(statement), pack(mask), level[c] + level[d]))
-    return found
-
-
-def _images_of_pairs(
-    image_of: tuple[Ints, npt.NDArray[np.int32]], source: npt.NDArray[np.int32], first: Ints, second: Ints
-) -> dict[tuple[int, int], Ints]:
-    """Return for each distinct pair (first, second) the images that contain one of its sources."""
-    starts, images = image_of
-    counts = starts[source + 1] - starts[source]
-    places = np.repeat(starts[source] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-    keys = np.stack([np.repeat(first, counts), np.repeat(second, counts), images[places]], axis=1)
-    met: dict[tuple[int, int], list[int]] = {}
-    for s, t, image in np.unique(keys, axis=0).tolist():
-        met.setdefault((s, t), []).append(image)
-    return {pair: np.array(members, dtype=np.int64) for pair, members in met.items()}
-
-
-def _kinds_of_individuals(scenes: Scenes) -> tuple[list[npt.NDArray[np.int32]], Ints]:
-    """Return the distinct sets of asserted classes, and for every individual the place of its set (-1: untyped)."""
-    starts = np.searchsorted(scenes.type_of, np.arange(scenes.n_individuals + 1))
-    place: dict[bytes, int] = {}
-    kinds: list[npt.NDArray[np.int32]] = []
-    kind_of = np.full(scenes.n_individuals, -1, dtype=np.int64)
-    for individual in np.flatnonzero(np.diff(starts)):
-        classes = scenes.type_class[starts[individual] : starts[individual + 1]]
-        kind_of[individual] = place.setdefault(classes.tobytes(), len(kinds))
-        if kind_of[individual] == len(kinds):
-            kinds.append(classes)
-    return kinds, kind_of
-
-
-def _with_parents(scenes: Scenes, classes: npt.NDArray[np.int32]) -> list[int]:
-    above = {int(p) for c in classes for p in scenes.hierarchy.parents(int(c))}
-    return sorted(above | set(classes.tolist()))
-
-
 def restrict(extents: Extents, used: Bools) -> tuple[Extents, Ints]:
     """Return the atoms as they are among the images `used`, and the place of each among `extents`.
 
     What is equal there collapses; what holds for all or none of them goes.
     """
     n = int(np.count_nonzero(used))
-    rows = pack(extents.unpacked()[:, used])
+    step = max(1, _BLOCK // max(extents.n_images, 1))
+    blocks = [unpack(extents.packed[i : i + step], extents.n_images)[:, used] for i in range(0, len(extents), step)]
+    rows = np.concatenate([np.zeros((0, words(n)), dtype=np.uint64), *map(pack, blocks)])
     sizes = np.bitwise_count(rows).sum(axis=1, dtype=np.int64)
-    kept = np.flatnonzero((sizes > 0) & (sizes < n))
-    narrowed = _collapse([(extents.expressions[i], rows[i], int(extents.depths[i])) for i in kept], n)
-    place = {extents.expressions[i]: int(i) for i in kept}
-    twins = tuple(
-        tuple(twin for e in (chosen, *others) for twin in ((e,) if e != chosen else ()) + extents.twins[place[e]])
-        for chosen, others in zip(narrowed.expressions, narrowed.twins, strict=True)
+    groups: dict[bytes, list[int]] = {}
+    for i in np.flatnonzero((sizes > 0) & (sizes < n)).tolist():
+        groups.setdefault(rows[i].tobytes(), []).append(i)
+    first = np.array([places[0] for places in groups.values()], dtype=np.int64)
+    narrowed = _extents(
+        rows[first],
+        [extents.expressions[i] for i in first],
+        [
+            [twin for i in places for twin in ((extents.expressions[i],) if i != places[0] else ()) + extents.twins[i]]
+            for places in groups.values()
+        ],
+        extents.lengths[first],
+        extents.depths[first],
+        n,
     )
-    return replace(narrowed, twins=twins), np.array([place[e] for e in narrowed.expressions], dtype=np.int64)
+    return narrowed, first
 
 
 def _collapse(found: Iterable[tuple[Expression, Rows, int]], n_images: int) -> Extents:
-    """Bring equal rows together, each under the shortest, then most specific, then first named expression."""
-    ordered = sorted(((length(e), -depth, to_manchester(e), e, row) for e, row, depth in found), key=lambda f: f[:3])
-    groups: dict[bytes, list[int]] = {}
-    for place, item in enumerate(ordered):
-        groups.setdefault(item[4].tobytes(), []).append(place)
-    first = [places[0] for places in groups.values()]
-    words = -(-n_images // 64)
-    packed = np.stack([ordered[i][4] for i in first]) if first else np.zeros((0, words), dtype=np.uint64)
-    arrays = {
-        "packed": packed,
-        "counts": np.bitwise_count(packed).sum(axis=1, dtype=np.int64),
-        "lengths": np.array([ordered[i][0] for i in first], dtype=np.int64),
-        "depths": np.array([-ordered[i][1] for i in first], dtype=np.int64),
-    }
-    for array in arrays.values():
+    """Collapse statements that are given one by one with packed rows and depths."""
+    given = list(found)
+    parts = [np.flatnonzero(unpack(row, n_images)) for _, row, _ in given]
+    starts = np.cumsum([0, *map(len, parts)])
+    depths = np.array([depth for _, _, depth in given], dtype=np.int64)
+    images = np.concatenate([np.zeros(0, np.int64), *parts])
+    return collapse(Statements([e for e, _, _ in given], depths, starts, images), n_images)
+
+
+def _extents(
+    packed: Rows,
+    expressions: Sequence[Expression],
+    twins: Sequence[Sequence[Expression]],
+    lengths: Ints,
+    depths: Ints,
+    n_images: int,
+) -> Extents:
+    counts = np.bitwise_count(packed).sum(axis=1, dtype=np.int64)
+    for array in (packed, counts, lengths, depths):
         array.setflags(write=False)
-    return Extents(
-        packed=arrays["packed"],
-        counts=arrays["counts"],
-        expressions=tuple(ordered[i][3] for i in first),
-        twins=tuple(tuple(ordered[i][3] for i in places[1:]) for places in groups.values()),
-        lengths=arrays["lengths"],
-        depths=arrays["depths"],
-        n_images=n_images,
-    )
+    return Extents(packed, counts, tuple(expressions), tuple(map(tuple, twins)), lengths, depths, n_images)

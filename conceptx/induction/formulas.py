@@ -77,6 +77,13 @@ def literals(formula: Formula) -> list[Literal]:
     return [x for part in formula.parts for x in literals(part)]
 
 
+def renamed(formula: Formula, atoms: Sequence[int]) -> Formula:
+    """Return the formula with atom atoms[i] in place of i."""
+    if isinstance(formula, Literal):
+        return Literal(int(atoms[formula.atom]), formula.holds)
+    return Junction(formula.every, tuple(renamed(p, atoms) for p in formula.parts))
+
+
 def row_of(formula: Formula, packed: Rows, everything: Rows) -> Rows:
     """Return the packed extent of a formula; `everything` has the bits of all images."""
     if isinstance(formula, Literal):

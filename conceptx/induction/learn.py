@@ -1,15 +1,7 @@
 """Induction: from scenes and the values of units to ranked hypotheses.
 
 Callers need `induce` (values of units, all at once) or `induce_problem` (positive and negative images), and
-`Settings`. Hypotheses are ranked by the objective: shorter, then more specific, then by name where it ties.
-
-Which hypothesis goes to verification first is another question, for among thousands of longer expressions some score
-a little higher by chance. `proposed` marks the expression of the frontier (the best of each length) with the shortest
-description of the data: n ln(1 - r²) + 2 ln N. The first term is twice the negative log likelihood of the values
-given the extent, up to a constant (n images, r the correlation; for positive and negative images it is -2 n times
-the mutual information). N is the number of formulas of this length in the language, so 2 ln N is the price of
-choosing one of them when every length is as likely as any other: the extended BIC of Chen and Chen (2008) at
-gamma = 1 for models with the same number of continuous parameters.
+`Settings`. `ranking` says how hypotheses are ranked and which one is proposed.
 """
 
 from __future__ import annotations
@@ -17,31 +9,36 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conceptx.annotation.scenes import Scenes
 from conceptx.errors import InputError, did_you_mean
-from conceptx.expressions import Expression, length
 from conceptx.induction import scores
-from conceptx.induction.extents import KINDS, Extents, Rows, atoms, pack, restrict, unpack
-from conceptx.induction.formulas import Formula, express, language_sizes, literals, row_of
-from conceptx.induction.optimal import Candidate, Index, exhaust, work
+from conceptx.induction.branch import bounded
+from conceptx.induction.extents import KINDS, Extents, atoms, restrict
+from conceptx.induction.formulas import language_sizes
+from conceptx.induction.index import Index
+from conceptx.induction.optimal import exhaust, in_threads, merged, work
 from conceptx.induction.problem import OBJECTIVES, Problem, Target, problem_from_values, target
-from conceptx.induction.results import Explained, Hypothesis, Induction, Step
+from conceptx.induction.ranking import Language, Outcome, Unit, rank
+from conceptx.induction.results import Explained, Induction
+from conceptx.induction.rows import Rows
 from conceptx.induction.search import beam
 from conceptx.progress import Progress, silent
 
-Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 SEARCHES = ("auto", "optimal", "beam")
-REWORDING = 0.95
-"""From this Jaccard similarity of the images on, the lower ranked of two expressions only rewords the other."""
-MAX_TWINS = 10
-"""So many twins and rewordings of a hypothesis are listed; all twins are counted."""
+_COMPLETE = 3
+"""The searches that certify do so up to this length."""
+_AT_ONCE = 2_000_000
+"""Up to so many sets of atoms a unit are enumerated at once."""
+_TRY, _STEPS = 10, 20
+"""A set of atoms buys so many steps of branch and bound: before it is enumerated, and in place of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,16 @@ class Settings:
     `max_length` counts class names. `top` hypotheses are kept of each unit. `min_support` is the least number of
     images in and outside of an extent; by default 5, or 0.5 % of the images where that is more, so that an evaluation
     split of a third of the size can be expected to hold two such images, and 1 for positive and negative images.
-    `search` is `optimal` (certified), `beam`, or `auto`: certified where it visits at most `budget` sets of up to
-    three atoms a unit, else beam. `atoms` and `image_classes` choose the statements to combine (see `extents.atoms`).
-    `positive_from` and `negative_to` (shares of the unit's maximum) turn each unit into positive and negative images.
+    `atoms` and `image_classes` choose the statements to combine (see `extents.atoms`). `positive_from` and
+    `negative_to` (shares of the unit's maximum) turn each unit into positive and negative images.
+
+    `search` is `optimal`, `beam`, or `auto`. The first and the last prove their optimum, by scoring every formula (see
+    `optimal`) or by branch and bound (see `branch`), whichever is likely to be faster; all formulas are scored only if
+    they have at most `budget` sets of up to three atoms. Where they have more, `auto` lets branch and bound take 20
+    steps, about 20 nanoseconds, for each set in the budget; if that does not do for a unit, its best hypothesis is not
+    marked optimal, and its bound says what is not excluded. `optimal` goes on, however long it takes. `seconds` limits
+    the branch and bound of each unit by the clock instead: then, and only then, results can depend on the machine.
+    Nothing is certified beyond length 3, and nothing by `beam`.
     """
 
     objective: str = "correlation"
@@ -69,6 +73,7 @@ class Settings:
     positive_from: float | None = None
     negative_to: float | None = None
     workers: int = 0
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
@@ -79,6 +84,8 @@ class Settings:
         for name in ("max_length", "top", "beam_width"):
             if getattr(self, name) < 1:
                 raise InputError(name, f"{getattr(self, name)} is too small", "use a whole number from 1")
+        if self.seconds is not None and not self.seconds > 0:
+            raise InputError("seconds", f"{self.seconds} is not a time", "use a number above 0")
         if (self.positive_from is None) != (self.negative_to is None):
             raise InputError("positive_from", "only one of the two shares is given", "give negative_to as well")
 
@@ -89,9 +96,17 @@ class Settings:
 
 
 def induce(
-    scenes: Scenes, values: npt.ArrayLike, settings: Settings | None = None, progress: Progress = silent
+    scenes: Scenes,
+    values: npt.ArrayLike,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+    *,
+    extents: Extents | None = None,
 ) -> Induction:
-    """Return for each unit the ranked hypotheses that explain its values (units, images)."""
+    """Return for each unit the ranked hypotheses that explain its values (units, images).
+
+    `extents` are the scenes' atoms, where they are known already (see `extents.atoms`).
+    """
     settings = Settings() if settings is None else settings
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] != scenes.n_images:
@@ -101,46 +116,60 @@ def induce(
     n = scenes.n_images
     least = settings.min_support if settings.min_support is not None else max(5, math.ceil(0.005 * n))
     if settings.positive_from is not None and settings.negative_to is not None:
-        return _induce_sides(scenes, x, settings, settings.positive_from, settings.negative_to, progress)
-    extents = _atoms(scenes, settings, least)
+        return _induce_sides(scenes, x, settings, settings.positive_from, settings.negative_to, progress, extents)
+    extents = extents or _atoms(scenes, settings, least)
     targets = [target(v, settings.objective, least) for v in x]
     on_counts = settings.objective in ("f1", "iou", "mcc", "balanced_accuracy", "coverage")
     every = np.ones(n, dtype=bool)
     units = [
-        None if t is None else _Unit(v, scores.firing(v), every, t, on_counts) for v, t in zip(x, targets, strict=True)
+        None if t is None else Unit(v, scores.firing(v), every, t, on_counts) for v, t in zip(x, targets, strict=True)
     ]
     found = _explain(extents, extents.packed, units, settings, progress)
     return Induction(tuple(found), settings.objective, len(extents), n)
 
 
 def induce_problem(
-    scenes: Scenes, problem: Problem, settings: Settings | None = None, progress: Progress = silent
+    scenes: Scenes,
+    problem: Problem,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+    *,
+    extents: Extents | None = None,
 ) -> Explained:
     """Return the ranked hypotheses that hold for the positive images and not for the negative ones.
 
-    The scores on values take 1 for positive and 0 for negative images.
+    The scores on values take 1 for positive and 0 for negative images. `extents` are the scenes' atoms, where they are
+    known already, as for several problems.
     """
     settings = Settings(objective="f1") if settings is None else settings
     if problem.positive.shape != (scenes.n_images,):
         raise ValueError(f"sets of the shape {problem.positive.shape} beside {scenes.n_images} images")
-    extents = _atoms(scenes, settings, settings.min_support or 1)
+    extents = extents or _atoms(scenes, settings, settings.min_support or 1)
     return _explain_sides(extents, problem.positive.astype(np.float64), problem, settings, progress)
 
 
 def _induce_sides(
-    scenes: Scenes, x: Floats, settings: Settings, positive_from: float, negative_to: float, progress: Progress
+    scenes: Scenes,
+    x: Floats,
+    settings: Settings,
+    positive_from: float,
+    negative_to: float,
+    progress: Progress,
+    extents: Extents | None,
 ) -> Induction:
     """Explain each unit by its own positive and negative images."""
-    extents = _atoms(scenes, settings, settings.min_support or 1)
-    units: list[Explained] = []
-    for i, v in enumerate(progress(x, total=len(x), label="search")):
+    known = extents or _atoms(scenes, settings, settings.min_support or 1)
+    alone = replace(settings, workers=1)
+
+    def explain(i: int) -> Explained:
         try:
-            problem = problem_from_values(v, positive_from, negative_to, f"unit {i}")
+            problem = problem_from_values(x[i], positive_from, negative_to, f"unit {i}")
         except InputError as error:
-            units.append(Explained((), (), 0, f"{error.what}"))
-            continue
-        units.append(_explain_sides(extents, v, problem, settings, silent))
-    return Induction(tuple(units), settings.objective, len(extents), scenes.n_images)
+            return Explained((), (), 0, error.what)
+        return _explain_sides(known, x[i], problem, alone, silent)
+
+    shown = progress(in_threads(explain, range(len(x)), settings.threads), total=len(x), label="search")
+    return Induction(tuple(shown), settings.objective, len(known), scenes.n_images)
 
 
 def _explain_sides(
@@ -154,7 +183,7 @@ def _explain_sides(
     goal = target(sides, settings.objective, settings.min_support or 1, problem.positive[used])
     if goal is None:
         raise AssertionError("a problem has images on both sides")
-    unit = _Unit(values, problem.positive, used, goal, True)
+    unit = Unit(values, problem.positive, used, goal, True)
     return _explain(narrowed, extents.packed[places], [unit], settings, progress)[0]
 
 
@@ -174,220 +203,90 @@ def _check_finite(x: Floats) -> None:
         raise InputError("activations", what, "give finite numbers, or leave these images out")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Unit:
-    """A unit: its values and positive images (of all images), those the search may use, and what it raises on them."""
-
-    values: Floats
-    positive: Bools
-    used: Bools
-    goal: Target
-    on_counts: bool
-
-    def scores(self, held: Bools) -> dict[str, float]:
-        return scores.score_all(self.values, held, self.positive & self.used, self.used & ~self.positive)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Language:
-    """The searched atoms, their rows over all images, and what was searched for certain."""
-
-    extents: Extents
-    full: Rows
-    n: int
-    sizes: list[int]
-    certified: int
-    """The length up to which the search is complete (0: beam)."""
-    max_length: int
-
-    def held(self, formula: Formula) -> Bools:
-        """Return on which of all images a formula holds."""
-        everything = pack(np.ones(self.n, dtype=bool))
-        return unpack(row_of(formula, self.full, everything), self.n)
-
-    def express(self, formula: Formula) -> Expression:
-        return express(formula, {x.atom: self.extents.expressions[x.atom] for x in literals(formula)})
-
-
 def _explain(
-    extents: Extents, full: Rows, units: Sequence[_Unit | None], settings: Settings, progress: Progress
+    extents: Extents, full: Rows, units: Sequence[Unit | None], settings: Settings, progress: Progress
 ) -> list[Explained]:
     """Search for all units over the same atoms, and rank what was found; None is a constant unit."""
-    index = Index.of(extents)
-    targets = [unit.goal for unit in units if unit is not None]
     sizes = language_sizes(extents.lengths.tolist(), settings.max_length, settings.negation)
-    complete = min(settings.max_length, 3)
-    affordable = work(extents.lengths, complete) <= settings.budget
-    certified = complete if settings.search == "optimal" or (settings.search == "auto" and affordable) else 0
-    found: list[list[Candidate]] = [[] for _ in targets]
-    counted = [sum(sizes[:certified])] * len(targets)
-    if certified:
-        found = exhaust(
-            index, targets, max_length=certified, negated=settings.negation, workers=settings.threads, progress=progress
-        )
-    if certified < settings.max_length:
-        more, scored = beam(
-            index,
-            targets,
-            max_length=settings.max_length,
-            negated=settings.negation,
-            width=settings.beam_width,
-            workers=settings.threads,
-            progress=progress,
-        )
-        found = [_merged(a, b) for a, b in zip(found, more, strict=True)]
-        counted = [a + b for a, b in zip(counted, scored, strict=True)]
     n = len(next((u.values for u in units if u is not None), ()))
-    language = _Language(extents, full, n, sizes, certified, settings.max_length)
-    results = iter(zip(found, counted, strict=True))
-    explained: list[Explained] = []
-    for unit in units:
-        if unit is None:
-            explained.append(Explained((), (), 0, "the unit has one value on all images"))
-            continue
-        candidates, tried = next(results)
-        explained.append(_rank(unit, candidates, tried, language, settings))
-    return explained
+    language = Language(extents, full, n, sizes, settings.objective, settings.top)
+    outcomes = iter(_search(Index.of(extents), [u.goal for u in units if u is not None], sizes, settings, progress))
+    return [
+        Explained((), (), 0, "the unit has one value on all images")
+        if unit is None
+        else rank(unit, next(outcomes), language)
+        for unit in units
+    ]
 
 
-def _merged(certified: list[Candidate], beamed: list[Candidate]) -> list[Candidate]:
-    """Add the beam's extents that the certified search does not list."""
-    known = {(c.mark, c.total, c.size) for c in certified}
-    return certified + [c for c in beamed if (c.mark, c.total, c.size) not in known]
+def _search(
+    index: Index, targets: Sequence[Target], sizes: Sequence[int], settings: Settings, progress: Progress
+) -> list[Outcome]:
+    """Search by the means that the settings and the size of the language ask for."""
+    if settings.search == "beam":
+        width, common = settings.beam_width, _common(settings, progress)
+        beamed, scored = beam(index, targets, max_length=settings.max_length, width=width, **common)
+        return [Outcome(b, n, (), t.ceiling()) for b, n, t in zip(beamed, scored, targets, strict=True)]
+    sets = work(index.lengths, min(settings.max_length, _COMPLETE))
+    if sets <= min(_AT_ONCE, settings.budget):
+        return _enumerated(index, targets, sizes, settings, progress)
+    if settings.seconds is not None or (settings.search == "optimal" and sets > settings.budget):
+        return _bounded(index, targets, sizes, settings, math.inf, progress)
+    if sets > settings.budget:
+        return _bounded(index, targets, sizes, settings, _STEPS * settings.budget, progress)
+    outcomes = _bounded(index, targets, sizes, settings, _TRY * sets, progress)
+    open_places = [i for i, outcome in enumerate(outcomes) if not all(outcome.certified)]
+    found = _enumerated(index, [targets[i] for i in open_places], sizes, settings, progress) if open_places else []
+    for i, outcome in zip(open_places, found, strict=True):
+        outcomes[i] = outcome
+    return outcomes
 
 
-def _rank(unit: _Unit, candidates: list[Candidate], tried: int, language: _Language, settings: Settings) -> Explained:
-    depths = language.extents.depths
-
-    def order(c: Candidate) -> tuple[float, int, int, list[int]]:
-        mentioned = [x.atom for x in literals(c.formula)]
-        return -c.score, c.length, -int(depths[mentioned].sum()), mentioned
-
-    ranked = sorted(candidates, key=order)
-    if not ranked:
-        return Explained((), (), tried, "no expression goes with the unit's values")
-    frontier = _frontier(ranked)
-    steps, proposed = _steps(unit, frontier, language)
-    chosen, rewordings = _diverse(ranked, [ranked[0], proposed], settings.top, language)
-    best = unit.scores(language.held(ranked[0].formula))[settings.objective]
-    whole = language.certified == language.max_length
-    bound = best if whole else max(best, unit.goal.ceiling())
-    hypotheses: list[Hypothesis] = []
-    for c in sorted(chosen, key=order):
-        held = language.held(c.formula)
-        values = unit.scores(held)
-        expression = language.express(c.formula)
-        twins, n_twins = _twins(c.formula, language)
-        hypotheses.append(
-            Hypothesis(
-                expression=expression,
-                length=length(expression),
-                extent_size=int(np.count_nonzero(held)),
-                score=values[settings.objective],
-                scores=values,
-                twins=twins,
-                n_twins=n_twins,
-                rewordings=tuple(language.express(r.formula) for r in rewordings[id(c)]),
-                optimal=c in frontier and c.length <= language.certified,
-                bound=bound,
-                proposed=c is proposed,
-            )
-        )
-    return Explained(tuple(hypotheses), steps, tried)
-
-
-def _frontier(ranked: Sequence[Candidate]) -> list[Candidate]:
-    """Return the best candidate of each length that beats all shorter ones, the shortest first."""
-    best: list[Candidate] = []
-    for c in sorted(ranked, key=lambda c: c.length):
-        if not best or c.score > best[-1].score:
-            if best and best[-1].length == c.length:
-                best.pop()
-            best.append(c)
-    return best
-
-
-def _steps(unit: _Unit, frontier: list[Candidate], language: _Language) -> tuple[tuple[Step, ...], Candidate]:
-    """Return the frontier with what each step costs and buys, and the step with the shortest description."""
-    images = unit.used if unit.on_counts else np.ones(language.n, dtype=bool)
-    values = unit.positive[images].astype(np.float64) if unit.on_counts else unit.values
-    held = [language.held(c.formula) for c in frontier]
-    criteria = []
-    for c, h in zip(frontier, held, strict=True):
-        fit = _information(unit, h) if unit.on_counts else len(values) * math.log(_unexplained(values, h))
-        criteria.append(fit + 2 * math.log(language.sizes[c.length - 1]))
-    chosen = min(range(len(frontier)), key=lambda i: (criteria[i], frontier[i].length))
-    pulls = [scores.influence(values, h[images]) for h in held]
-    r = [scores.correlation(values, h[images]) for h in held]
-    steps = tuple(
-        Step(
-            length=c.length,
-            expression=language.express(c.formula),
-            score=unit.goal.reported(c.score),
-            criterion=criteria[i],
-            behind=r[-1] - r[i],
-            behind_error=float(np.std(pulls[-1] - pulls[i])) / math.sqrt(len(values)),
-            proposed=i == chosen,
-        )
-        for i, c in enumerate(frontier)
+def _bounded(
+    index: Index,
+    targets: Sequence[Target],
+    sizes: Sequence[int],
+    settings: Settings,
+    steps: float,
+    progress: Progress,
+) -> list[Outcome]:
+    """Search by branch and bound, within so many steps a unit."""
+    proofs = bounded(
+        index,
+        targets,
+        max_length=settings.max_length,
+        width=settings.beam_width,
+        steps=steps,
+        seconds=settings.seconds,
+        **_common(settings, progress),
     )
-    return steps, frontier[chosen]
+    return [Outcome(p.found, _tried(p.certified, p.scored, sizes), p.certified, p.bound) for p in proofs]
 
 
-def _unexplained(values: Floats, held: Bools) -> float:
-    """Return 1 - r², the share of the variance that the extent leaves, at least 1e-12."""
-    return max(1 - scores.correlation(values, held) ** 2, 1e-12)
+def _enumerated(
+    index: Index, targets: Sequence[Target], sizes: Sequence[int], settings: Settings, progress: Progress
+) -> list[Outcome]:
+    """Score all formulas up to length 3; a beam searches the longer ones."""
+    complete, common = min(settings.max_length, _COMPLETE), _common(settings, progress)
+    found = exhaust(index, targets, max_length=complete, **common)
+    certified, scored = (True,) * complete, [0] * len(targets)
+    if complete == settings.max_length:
+        bounds = [f[0].score if f else 0.0 for f in found]
+    else:
+        beamed, scored = beam(index, targets, max_length=settings.max_length, width=settings.beam_width, **common)
+        found = [merged(f, b) for f, b in zip(found, beamed, strict=True)]
+        bounds = [t.ceiling() for t in targets]
+    return [
+        Outcome(f, _tried(certified, n, sizes), certified, bound)
+        for f, n, bound in zip(found, scored, bounds, strict=True)
+    ]
 
 
-def _information(unit: _Unit, held: Bools) -> float:
-    """Return -2 n times the mutual information (nats) of the extent and the two sides."""
-    c = scores.count(held, unit.positive & unit.used, unit.used & ~unit.positive)
-    n = sum(c)
-    total = 0.0
-    for cell, row, column in (
-        (c.tp, c.tp + c.fp, c.tp + c.fn),
-        (c.fp, c.tp + c.fp, c.fp + c.tn),
-        (c.fn, c.fn + c.tn, c.tp + c.fn),
-        (c.tn, c.fn + c.tn, c.fp + c.tn),
-    ):
-        total += cell * math.log(cell * n / (row * column)) if cell else 0.0
-    return -2 * total
+def _common(settings: Settings, progress: Progress) -> dict[str, Any]:
+    return {"negated": settings.negation, "workers": settings.threads, "progress": progress}
 
 
-def _diverse(
-    ranked: list[Candidate], always: Sequence[Candidate], top: int, language: _Language
-) -> tuple[list[Candidate], dict[int, list[Candidate]]]:
-    """Choose the best that are no rewordings of one another, `always` included; say what rewords each."""
-    packed, everything = language.extents.packed, pack(np.ones(language.extents.n_images, dtype=bool))
-    kept: list[tuple[Candidate, Rows]] = []
-    rewordings: dict[int, list[Candidate]] = {}
-    for c in always[: 1 if top == 1 else None]:
-        if all(c is not other for other, _ in kept):
-            kept.append((c, row_of(c.formula, packed, everything)))
-            rewordings[id(c)] = []
-    for c in ranked:
-        if len(kept) >= top:
-            break
-        if id(c) in rewordings:
-            continue
-        row = row_of(c.formula, packed, everything)
-        near = next((other for other, r in kept if _jaccard(row, r) >= REWORDING), None)
-        if near is None:
-            kept.append((c, row))
-            rewordings[id(c)] = []
-        elif len(rewordings[id(near)]) < MAX_TWINS:
-            rewordings[id(near)].append(c)
-    return [c for c, _ in kept], rewordings
-
-
-def _jaccard(a: Rows, b: Rows) -> float:
-    return int(np.bitwise_count(a & b).sum()) / max(int(np.bitwise_count(a | b).sum()), 1)
-
-
-def _twins(formula: Formula, language: _Language) -> tuple[tuple[Expression, ...], int]:
-    """Return expressions with one atom replaced by one of the same images, and how many twins there are in all."""
-    mentioned = [x.atom for x in literals(formula)]
-    names = {atom: language.extents.expressions[atom] for atom in mentioned}
-    alternatives = [(atom, twin) for atom in mentioned for twin in language.extents.twins[atom]]
-    listed = tuple(express(formula, {**names, atom: twin}) for atom, twin in alternatives[:MAX_TWINS])
-    return listed, math.prod(1 + len(language.extents.twins[atom]) for atom in mentioned) - 1
+def _tried(certified: Sequence[bool], scored: int, sizes: Sequence[int]) -> int:
+    """Return how many formulas a search chose from: whole lengths where they are certified, else those scored."""
+    whole = sum(size for size, sure in zip(sizes, certified, strict=False) if sure)
+    return whole if len(certified) == len(sizes) and all(certified) else whole + scored

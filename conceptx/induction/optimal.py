@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from conceptx.induction.extents import Extents
 from conceptx.induction.formulas import Formula, decode, literals
+from conceptx.induction.index import Index
 from conceptx.induction.problem import Target
 from conceptx.progress import Progress, silent
 
@@ -45,41 +45,6 @@ class Candidate:
     mark: float
     length: int
     formula: Formula
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """Which images each atom holds for, and which atoms hold for each image, as compressed sparse rows."""
-
-    atom_starts: npt.NDArray[np.int64]
-    atom_images: npt.NDArray[np.int32]
-    image_starts: npt.NDArray[np.int64]
-    image_atoms: npt.NDArray[np.int32]
-    lengths: npt.NDArray[np.int64]
-    marks: Floats
-
-    @classmethod
-    def of(cls, extents: Extents) -> Index:
-        """Index extents, which must be ordered by length."""
-        held = extents.unpacked()
-        atom, image = np.nonzero(held)
-        turned_image, turned_atom = np.nonzero(held.T)
-        n = extents.n_images
-        bits = 51 - int(np.ceil(np.log2(n + 1)))
-        marks = np.random.Generator(np.random.PCG64(20140512)).integers(1 << bits, size=n).astype(np.float64)
-        return cls(
-            np.searchsorted(atom, np.arange(len(extents) + 1)).astype(np.int64),
-            image.astype(np.int32),
-            np.searchsorted(turned_image, np.arange(n + 1)).astype(np.int64),
-            turned_atom.astype(np.int32),
-            extents.lengths,
-            marks,
-        )
-
-    @property
-    def arrays(self) -> tuple[Array, Array, Array, Array]:
-        """The four arrays as the kernels take them."""
-        return self.atom_starts, self.atom_images, self.image_starts, self.image_atoms
 
 
 def work(lengths: npt.NDArray[np.int64], max_length: int) -> int:
@@ -113,8 +78,10 @@ def exhaust(
         size = max(1, min(_BLOCK, fits, -(-len(places) // workers)))
         blocks += [places[i : i + size] for i in range(0, len(places), size)]
 
+    arrays = index.sparse()
+
     def solve(block: list[int]) -> list[list[Candidate]]:
-        return _solve_block(index, [targets[i] for i in block], max_length, negated, width, kept)
+        return _solve_block(index, arrays, [targets[i] for i in block], max_length, negated, width, kept)
 
     results: list[list[Candidate]] = [[] for _ in targets]
     solved = progress(in_threads(solve, blocks, workers), total=len(blocks), label="search")
@@ -154,6 +121,12 @@ def allowed_forms(negated: bool) -> Floats:
     return allowed
 
 
+def merged(certified: list[Candidate], beamed: list[Candidate]) -> list[Candidate]:
+    """Add the beam's extents that the certified search does not list."""
+    known = {(c.mark, c.total, c.size) for c in certified}
+    return certified + [c for c in beamed if (c.mark, c.total, c.size) not in known]
+
+
 def in_threads(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
     """Yield work(item) in the order of the items, computed by so many threads."""
     if workers <= 1 or len(items) <= 1:
@@ -164,7 +137,13 @@ def in_threads(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iter
 
 
 def _solve_block(
-    index: Index, targets: Sequence[Target], max_length: int, negated: bool, width: int, kept: int
+    index: Index,
+    arrays: tuple[Array, Array, Array, Array],
+    targets: Sequence[Target],
+    max_length: int,
+    negated: bool,
+    width: int,
+    kept: int,
 ) -> list[list[Candidate]]:
     from conceptx.induction.kernels import exact, shared
 
@@ -172,15 +151,13 @@ def _solve_block(
     units, atoms, factor, allowed = len(targets), len(index.lengths), targets[0].factor, allowed_forms(negated)
     pool = new_pool(max_length, units, width)
     thresholds = np.zeros((max_length, units))
-    sizes, sums = shared.singles(
-        index.arrays, values, offsets, totals, factor, allowed, index.lengths, pool, thresholds
-    )
+    sizes, sums = shared.singles(arrays, values, offsets, totals, factor, allowed, index.lengths, pool, thresholds)
     table = (np.zeros((kept, kept), dtype=np.int32), np.zeros((kept, kept, units + 1)))
     for stage in [exact.pairs, exact.triples][: max_length - 1]:
         for first in range(0, atoms, _ROOTS_A_CALL):
             roots = (first, min(first + _ROOTS_A_CALL, atoms))
             stage(
-                roots, index.arrays, values, offsets, totals, factor, allowed, index.lengths, sizes, sums,
+                roots, arrays, values, offsets, totals, factor, allowed, index.lengths, sizes, sums,
                 pool, thresholds, *table,
             )  # fmt: skip
     return [collect(pool, unit) for unit in range(units)]

@@ -103,9 +103,9 @@ class Target:
         return scaled + 0.5 if self.objective == "auroc" else scaled
 
     def ceiling(self) -> float:
-        """Return the score of the best set of images of any size: no expression scores higher."""
+        """Return the score, as searched, of the best set of images of any size: no expression scores higher."""
         best = np.cumsum(np.sort(self.q)[::-1])
-        return self.reported(float(np.max((self.offset + best) * self.factor[1:])))
+        return max(float(np.max((self.offset + best) * self.factor[1:])), 0.0)
 
 
 def target(values: npt.ArrayLike, objective: str, min_support: int = 1, positive: Bools | None = None) -> Target | None:

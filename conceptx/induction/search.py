@@ -1,19 +1,27 @@
 """The beam search: fast for any number of atoms and any length, without a certificate.
 
 It keeps the best distinct extents of each length and joins each of them with every atom, by all eight formulas over
-the two. Used where the certified search would cost more than its budget, and beyond three atoms.
+the two. It gives `branch` a score to beat, and stands in where a proof would cost more than its budget.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from conceptx.induction.formulas import Formula, decode, extended
-from conceptx.induction.optimal import Candidate, Index, Pool, allowed_forms, collect, columns_of, in_threads, new_pool
+from conceptx.induction.formulas import Formula, decode, extended, renamed
+from conceptx.induction.index import Floats, Index, View, first_level, view
+from conceptx.induction.optimal import Candidate, Pool, allowed_forms, collect, in_threads, new_pool
 from conceptx.induction.problem import Target
+from conceptx.induction.relaxation import LANE, middling
 from conceptx.progress import Progress, silent
+
+_UNITS_A_BLOCK = 16
+_VIEW_BYTES = 1 << 29
+_EXACT, _ROUGH = 1e-9, 0.01
+"""So far scores from lanes are trusted where each lane holds equal values, and where not."""
 
 
 def beam(
@@ -30,32 +38,83 @@ def beam(
 
     `width` extents are kept for each length.
     """
+    marks = mark_sums(index)
 
-    def solve(target: Target) -> tuple[list[Candidate], int]:
-        return _solve(index, target, max_length, negated, width)
+    def solve(block: Sequence[Target]) -> list[tuple[list[Candidate], int]]:
+        rows = first_level(index, block)
+        return [
+            started(index, target, sums, marks, max_length, negated, width)[1:]
+            for target, sums in zip(block, rows, strict=True)
+        ]
 
-    shown = progress(in_threads(solve, targets, workers), total=len(targets), label="search")
-    results = list(shown)
+    blocks = blocks_of(targets, workers)
+    shown = progress(in_threads(solve, blocks, workers), total=len(blocks), label="search")
+    results = [result for block in shown for result in block]
     return [found for found, _ in results], [scored for _, scored in results]
 
 
-def _solve(index: Index, target: Target, max_length: int, negated: bool, width: int) -> tuple[list[Candidate], int]:
-    from conceptx.induction.kernels import beam as step
-    from conceptx.induction.kernels import shared
+def blocks_of(targets: Sequence[Target], workers: int) -> list[Sequence[Target]]:
+    """Cut targets into blocks that share a first level, at least one for each worker."""
+    size = max(1, min(_UNITS_A_BLOCK, -(-len(targets) // workers)))
+    return [targets[i : i + size] for i in range(0, len(targets), size)]
 
-    values, offsets, totals = columns_of(index, [target])
+
+def mark_sums(index: Index) -> Floats:
+    """Return the sum of the marks of every extent."""
+    from conceptx.induction.kernels import packed
+
+    values = np.zeros((index.n_images, 16))
+    values[:, 0] = index.marks
+    sums = np.empty((len(index), 16))
+    packed.sums(index.packed, values, sums)
+    return sums[:, 0].copy()
+
+
+def started(
+    index: Index, target: Target, sums: Floats, marks: Floats, max_length: int, negated: bool, width: int
+) -> tuple[View | None, list[Candidate], int]:
+    """Return a target's view, what the beam finds, and how many formulas it scored.
+
+    Where a view of all atoms takes more than half a gigabyte there is none, and the beam has only the atoms that score
+    highest by themselves.
+    """
+    most = _VIEW_BYTES // (2 * (len(target.q) // LANE + 1))
+    if len(index) <= most:
+        seen = view(index, target, sums)
+        return seen, *beam_of(index, seen, marks, max_length, negated, width)
+    n, sizes = index.n_images, index.sizes
+    scores = np.maximum(
+        (target.offset + sums) * target.factor[sizes],
+        (target.offset + target.total - sums) * target.factor[n - sizes] * negated,
+    )
+    kept = np.sort(np.argsort(-scores, kind="stable")[:most])
+    small = index.subset(kept)
+    found, scored = beam_of(small, view(small, target, sums[kept]), marks[kept], max_length, negated, width)
+    return None, [replace(c, formula=renamed(c.formula, kept.tolist())) for c in found], scored
+
+
+def beam_of(
+    index: Index, seen: View, marks: Floats, max_length: int, negated: bool, width: int
+) -> tuple[list[Candidate], int]:
+    """Return what `beam` returns for the unit of a view; `marks` are the sums of the marks by atom."""
+    from conceptx.induction.kernels import beam as step
+
+    target, layout = seen.target, seen.layout
     pool, thresholds = new_pool(max_length, 1, width), np.zeros((max_length, 1))
     allowed = allowed_forms(negated)
-    sizes, sums = shared.singles(
-        index.arrays, values, offsets, totals, target.factor, allowed, index.lengths, pool, thresholds
-    )
-    members = np.zeros((max_length, width, len(index.marks)), dtype=np.bool_)
-    scored = 2 * len(index.lengths) if negated else len(index.lengths)
+    alls = np.array([target.offset, target.total, float(index.marks.sum())])
+    weight, scale = middling(layout)
+    error = _EXACT if np.array_equal(weight * scale, layout.high) else _ROUGH
+    slot_marks = np.zeros(len(layout.q))
+    slot_marks[layout.slot] = index.marks
+    step.singles(index.sizes, seen.sums, marks, alls, target.factor, allowed, index.lengths, pool, thresholds)
+    members = np.zeros((max_length, width, len(layout.high)), dtype=np.uint16)
+    scored = 2 * len(index) if negated else len(index)
     for level in range(max_length - 1):
-        step.materialise(level, index.arrays, pool, members)
+        step.materialise(level, seen.lanes, layout.filled, pool, members)
         scored += step.join(
-            level, index.arrays, values, offsets, totals, target.factor, allowed, index.lengths, sizes, sums, pool,
-            thresholds, members,
+            level, seen.lanes, layout.filled, layout.q, slot_marks, weight, scale, error, index.sizes, seen.sums, marks,
+            alls, target.factor, allowed, index.lengths, pool, thresholds, members,
         )  # fmt: skip
     return _collect(pool), int(scored)
 

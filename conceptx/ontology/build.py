@@ -61,7 +61,7 @@ def build_owl(
 def build_wordnet(
     folder: Path, out: Path, root: str | None = None, max_depth: int | None = None, progress: Progress = silent
 ) -> Hierarchy:
-    """Compile the nouns of a WordNet database (the folder with `data.noun`)."""
+    """Compile the nouns of a WordNet database (the folder with `data.noun`) or of a WN-LMF file."""
     from conceptx.ontology.sources.wordnet import find_nouns, read_wordnet
 
     return _from_file(read_wordnet, "wordnet", find_nouns(Path(folder)), out, root, max_depth, "en", progress)

@@ -14,6 +14,11 @@ import numpy.typing as npt
 
 _WORTH_COMPILING = 100
 
+# The place of a word's only bit: times this number (de Bruijn's) its top six bits are different for each place.
+_SPREAD, _TOP = np.uint64(0x03F79D71B4CB0A89), np.uint64(58)
+_PLACES = np.zeros(64, np.int64)
+_PLACES[[((0x03F79D71B4CB0A89 << k) & (2**64 - 1)) >> 58 for k in range(64)]] = np.arange(64)
+
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 
@@ -82,7 +87,7 @@ def reach_each(indptr: Longs, indices: Ints, starts: npt.NDArray[np.integer]) ->
         return ends, np.concatenate(sets) if sets else np.zeros(0, np.int32)
     # Walks over the part that all starts reach together stay in the processor's caches.
     part = reach(indptr, indices, starts)
-    local = np.full(len(indptr) - 1, -1, np.int32)
+    local = np.zeros(len(indptr) - 1, np.int32)
     local[part] = np.arange(len(part), dtype=np.int32)
     inner_ptr = np.zeros(len(part) + 1, np.int64)
     np.cumsum(indptr[part + 1] - indptr[part], out=inner_ptr[1:])
@@ -91,32 +96,38 @@ def reach_each(indptr: Longs, indices: Ints, starts: npt.NDArray[np.integer]) ->
 
 
 def _reach_each(indptr: Longs, indices: Ints, starts: Ints) -> tuple[Longs, Ints]:
-    """Walk from each start by itself; the lists grow by doubling."""
+    """Walk from each start by itself; what it meets is a set of bits, and reading these off sorts it."""
+    one = np.uint64(1)
     ends = np.zeros(len(starts) + 1, np.int64)
-    seen = np.full(len(indptr) - 1, -1, np.int32)
+    met = np.zeros((len(indptr) + 62) // 64, np.uint64)
+    waiting = np.empty(len(indptr) - 1, np.int32)
     found = np.empty(1024, np.int32)
-    stack = np.empty(1024, np.int32)
     count = 0
     for k in range(len(starts)):
-        stack[0], depth = starts[k], 1
-        seen[starts[k]] = k
+        waiting[0], depth = starts[k], 1
+        met[starts[k] >> 6] |= one << np.uint64(starts[k] & 63)
+        size = 1
         while depth > 0:
             depth -= 1
-            node = stack[depth]
-            if count == len(found):
-                found = np.concatenate((found, found))
-            found[count] = node
-            count += 1
+            node = waiting[depth]
             for e in range(indptr[node], indptr[node + 1]):
                 following = indices[e]
-                if seen[following] != k:
-                    seen[following] = k
-                    if depth == len(stack):
-                        stack = np.concatenate((stack, stack))
-                    stack[depth] = following
+                bit = one << np.uint64(following & 63)
+                if met[following >> 6] & bit == 0:
+                    met[following >> 6] |= bit
+                    waiting[depth] = following
                     depth += 1
+                    size += 1
+        while len(found) < count + size:
+            found = np.concatenate((found, found))
+        for w in range(len(met)):
+            left = met[w]
+            met[w] = 0
+            while left != 0:
+                found[count] = 64 * w + _PLACES[((left & (~left + one)) * _SPREAD) >> _TOP]
+                count += 1
+                left &= left - one
         ends[k + 1] = count
-        found[ends[k] : count].sort()
     return ends, found[:count]
 
 

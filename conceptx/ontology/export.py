@@ -1,8 +1,8 @@
 """A hierarchy as an OWL file: RDF/XML, Turtle, N-Triples, or an owlready2 quadstore; reading it back gives the same.
 
-Callers need `export` (whole, or the module of some classes) and `to_owlready2`. Written are the classes, the subclass
-axioms, labels, synonyms (`skos:altLabel`) and merged names (`owl:equivalentClass`). Where a class's name cannot be
-told from its IRI, an annotation keeps it.
+Callers need `export` (whole, or the module of some classes), `to_owlready2` and `to_rdflib`. Written are the classes,
+the subclass axioms, labels, synonyms (`skos:altLabel`) and merged names (`owl:equivalentClass`). Where a class's name
+cannot be told from its IRI, an annotation keeps it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from conceptx.ontology.sources.owl import IRI_BASE, NAME, OWL, RDF, RDFS, SKOS, 
 
 if TYPE_CHECKING:
     import owlready2
+    import rdflib
 
 ONTOLOGY = "urn:conceptx:hierarchy"
 _SYNTAX_OF = {
@@ -80,6 +81,15 @@ def to_owlready2(hierarchy: Hierarchy, world: owlready2.World | None = None) -> 
     world = world if world is not None else owlready2.World()
     ontology = world.get_ontology(ONTOLOGY + "#")
     return ontology.load(only_local=True, fileobj=io.BytesIO(text.getvalue().encode("utf-8")))
+
+
+def to_rdflib(hierarchy: Hierarchy) -> rdflib.Graph:
+    """Return the hierarchy as an rdflib graph."""
+    import rdflib
+
+    text = io.StringIO()
+    _write_ntriples(hierarchy, text)
+    return rdflib.Graph().parse(data=text.getvalue(), format="nt")
 
 
 def _write_quadstore(hierarchy: Hierarchy, path: Path) -> None:

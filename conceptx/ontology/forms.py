@@ -27,6 +27,8 @@ _IRREGULAR = {
     **{"vertebrae": "vertebra", "larvae": "larva", "algae": "alga", "antennae": "antenna", "phenomena": "phenomenon"},
     **{"movies": "movie", "cookies": "cookie", "ties": "tie", "pies": "pie", "zombies": "zombie", "genies": "genie"},
     **{"headaches": "headache", "moustaches": "moustache", "avalanches": "avalanche", "niches": "niche"},
+    **{"skis": "ski", "taxis": "taxi", "bikinis": "bikini", "kiwis": "kiwi", "safaris": "safari", "alibis": "alibi"},
+    **{"tsunamis": "tsunami", "zucchinis": "zucchini", "pierogis": "pierogi", "emojis": "emoji", "yetis": "yeti"},
     **{"buses": "bus", "gases": "gas", "lenses": "lens", "viruses": "virus", "quizzes": "quiz", "caches": "cache"},
 }
 _ENDS_IN_US = "campus status octopus walrus chorus circus bonus census crocus platypus cactus"
@@ -79,6 +81,14 @@ def sense_lemma(label: str) -> str | None:
     if found is None and without == label:
         return None
     return (found["lemma"] if found else without).replace("_", " ")
+
+
+def sense_of(name: str, word: str | None = None) -> int:
+    """Return the number in a WordNet sense name (``bed.n.01``), 0 where it is none (of `word`, if that is given)."""
+    found = _SENSE.match(name)
+    if found is None or (word is not None and found["lemma"].casefold() != word.replace(" ", "_").casefold()):
+        return 0
+    return int(name.rpartition(".")[2])
 
 
 def readings(label: str) -> list[str]:

@@ -23,6 +23,7 @@ from conceptx.ontology.strings import Strings
 
 if TYPE_CHECKING:
     import owlready2
+    import rdflib
 
 _NAMES_COMPARED = 2000
 
@@ -259,3 +260,9 @@ class Hierarchy:
         from conceptx.ontology.export import to_owlready2
 
         return to_owlready2(self, world)
+
+    def to_rdflib(self) -> rdflib.Graph:
+        """Return the hierarchy as an rdflib graph, with the statements that `to_owlready2` holds."""
+        from conceptx.ontology.export import to_rdflib
+
+        return to_rdflib(self)

@@ -6,17 +6,20 @@ several good candidates is ambiguous, and the caller says so.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from conceptx.ontology.forms import folded, readings, sense_lemma, singular_form
 from conceptx.ontology.hierarchy import Hierarchy
 from conceptx.ontology.lookup_index import open_index
 
-Kind = Literal["exact", "case", "plural", "sense", "qualified", "distance"]
+Kind = Literal["exact", "case", "plural", "sense", "spacing", "qualified", "distance"]
 
-CONFIDENCE: dict[str, float] = {"exact": 1.0, "case": 0.97, "plural": 0.95, "sense": 0.9, "qualified": 0.7}
+CONFIDENCE: dict[str, float] = {
+    **{"exact": 1.0, "case": 0.97, "plural": 0.95, "spacing": 0.93, "sense": 0.9, "qualified": 0.7}
+}
 _MOST_TERMS = 200  # of one form; the unqualified come first
 
 
@@ -25,9 +28,10 @@ class Candidate:
     """A class that a label may mean.
 
     `kind`: "exact" (the very name, label or synonym), "case" (other case, Unicode form, underscores or hyphens),
-    "plural" (other number), "sense" (the word of a WordNet sense name), "qualified" (the class name has a bracket
-    that the label lacks), "distance" (a misspelling by `distance` edits). `reading` is the part of the label that
-    matched, `matched` the class's name, label or synonym. `confidence` runs from 0 to 1.
+    "plural" (other number), "sense" (the word of a WordNet sense name), "spacing" (words written together or apart),
+    "qualified" (the class name has a bracket that the label lacks), "distance" (a misspelling by `distance` edits).
+    `reading` is the part of the label that matched, `matched` the class's name, label or synonym. `confidence` runs
+    from 0 to 1. `support` is the number of the label's comma synonyms that name the class.
     """
 
     id: int
@@ -37,6 +41,7 @@ class Candidate:
     matched: str
     distance: int
     confidence: float
+    support: int = 1
 
 
 class Lookup:
@@ -49,14 +54,15 @@ class Lookup:
     def candidates(self, label: str, max_distance: int = 2, limit: int = 10) -> list[Candidate]:
         """Return up to `limit` classes that `label` may mean, best first; none is an empty list.
 
-        Misspellings are sought only where no class is called by the label's own words. A word of one to three
-        characters has none, one of four or five at most one edit: beyond that, everything resembles everything.
+        A class that more of the label's comma synonyms name comes before one that fewer name. Misspellings are sought
+        only where no class is called by the label's own words. A word of one to three characters has none, one of four
+        or five at most one edit: beyond that, everything resembles everything.
         """
         given = readings(label)
         found = _best(c for order, reading in enumerate(given) for c in self._same_words(label, reading, order))
         if not found and max_distance > 0:
             found = _best(c for reading in given for c in self._misspelt(reading, max_distance))
-        return sorted(found, key=lambda c: (-c.confidence, c.distance, c.name))[:limit]
+        return sorted(found, key=lambda c: (-c.support, -c.confidence, c.distance, c.name))[:limit]
 
     def many(self, labels: Sequence[str], max_distance: int = 2, limit: int = 10) -> list[list[Candidate]]:
         """Return `candidates` for every label."""
@@ -86,16 +92,29 @@ class Lookup:
         if allowed == 0:
             return
         for number, distance in self._index.near(wanted, allowed):
+            form = self._index.forms[number]
+            kind: Kind = "distance"
             confidence = round(max(0.0, 0.85 - 1.5 * distance / len(wanted)), 4)
+            if form.replace(" ", "") == wanted.replace(" ", ""):
+                kind, distance, confidence = "spacing", 0, CONFIDENCE["spacing"]
+            elif self._says_another_word(wanted, form):
+                continue
             for term in self._index.terms_at(number)[:_MOST_TERMS]:
                 text, i = self.hierarchy.text(term)
-                yield Candidate(i, self.hierarchy.name(i), "distance", reading, text, distance, confidence)
+                yield Candidate(i, self.hierarchy.name(i), kind, reading, text, distance, confidence)
+
+    def _says_another_word(self, wanted: str, form: str) -> bool:
+        """Return whether all words that `form` lacks name classes: a right arm is no misspelt light arm."""
+        other = set(wanted.split(" ")) - set(form.split(" "))
+        return all(self._index.terms_of(word) for word in other)
 
 
 def _best(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Return for each class the candidate of the highest confidence."""
+    """Return for each class the candidate of the highest confidence, with the number of readings that name it."""
     best: dict[int, Candidate] = {}
+    readings_of: defaultdict[int, set[str]] = defaultdict(set)
     for candidate in candidates:
+        readings_of[candidate.id].add(candidate.reading)
         if candidate.id not in best or candidate.confidence > best[candidate.id].confidence:
             best[candidate.id] = candidate
-    return list(best.values())
+    return [replace(candidate, support=len(readings_of[i])) for i, candidate in best.items()]

@@ -1,7 +1,8 @@
 """What a killed build keeps: every finished part, under the digest of what it was made from.
 
 `Staging.table` returns a part if it is there, and makes and stores it otherwise; a changed source, option or program
-version gives another digest, so an outdated part is never taken.
+version gives another digest, so an outdated part is never taken. `Staging.pieces` keeps what has been read of a part
+that takes long, with the state to go on from.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,13 +41,12 @@ class Staging:
             with pa.memory_map(str(path)) as source:
                 return pa.ipc.open_file(source).read_all()
         table = make()
-        with (
-            atomic_path(path) as temporary,
-            pa.OSFile(str(temporary), "wb") as sink,
-            pa.ipc.new_file(sink, table.schema) as writer,
-        ):
-            writer.write_table(table)
+        _write(path, table)
         return table
+
+    def pieces(self, name: str, made_from: Mapping[str, object]) -> Pieces:
+        """Return the log of the pieces of the part `name`, with those that a killed build left."""
+        return Pieces(self.folder, f"{name}-{digest_json({'version': VERSION, **made_from})[:24]}")
 
     def graph(self, name: str, made_from: Mapping[str, object], make: Callable[[], ClassGraph]) -> ClassGraph:
         """Return a whole class graph, stored or made."""
@@ -55,6 +55,47 @@ class Staging:
     def clear(self) -> None:
         """Remove all parts."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Pieces:
+    """Pieces of one part in the order in which they were made, each stored with the state that follows it."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        import pyarrow as pa
+
+        self._folder, self._name = folder, name
+        self.tables: list[pa.Table] = []
+        self.state: dict[str, Any] | None = None
+        while (path := self._path(len(self.tables))).is_file():
+            with pa.memory_map(str(path)) as source:
+                table = pa.ipc.open_file(source).read_all()
+            self.tables.append(table)
+            self.state = json.loads(table.schema.metadata[b"state"])
+
+    def add(self, table: pa.Table, state: Mapping[str, object]) -> None:
+        """Store the next piece; once this returns, a killed build goes on from `state`."""
+        table = table.replace_schema_metadata({"state": json.dumps(dict(state))})
+        _write(self._path(len(self.tables)), table)
+        self.tables.append(table)
+
+    def clear(self) -> None:
+        """Remove the stored pieces, the last first, so that what is left is always a beginning."""
+        for k in reversed(range(len(self.tables))):
+            self._path(k).unlink(missing_ok=True)
+
+    def _path(self, k: int) -> Path:
+        return self._folder / f"{self._name}.{k:06d}.arrow"
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    import pyarrow as pa
+
+    with (
+        atomic_path(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
+        writer.write_table(table)
 
 
 _TEXTS = ("names", "labels", "synonyms", "iris")

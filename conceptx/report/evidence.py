@@ -13,15 +13,14 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from conceptx.annotation.scenes import evaluate
 from conceptx.errors import InputError
 from conceptx.expressions import Expression, parse
 from conceptx.files import json_ready
+from conceptx.induction.extents import Evaluator
 from conceptx.progress import Progress, silent
 from conceptx.report.classes import surprising, with_classes
-from conceptx.report.examples import Pictures, choose, distribution, levels
+from conceptx.report.examples import HELD_OUT, Examples, Pictures
 from conceptx.report.quality import data_facts, quality
 from conceptx.report.records import (
     SCHEMA,
@@ -40,13 +39,12 @@ from conceptx.report.records import (
 from conceptx.report.text import clean
 from conceptx.report.words import in_words, plain_label
 from conceptx.tables import SCORES, SPLITS
+from conceptx.verification.protocol import CONTROL_KINDS
 
-HELD_OUT = ("evaluation", "verification")
 _N_BEST = 5
 _FLOOR_QUANTILE = 0.95
 
 Row = Mapping[str, Any]
-Bools = npt.NDArray[np.bool_]
 
 
 def gather(inputs: ReportInput, progress: Progress = silent) -> Evidence:
@@ -98,11 +96,9 @@ class _Meaning:
         self.hypotheses = _by_unit(inputs.hypotheses.to_pylist())
         self.margins = _by_unit(inputs.margins.to_pylist())
         self.controls = inputs.controls.to_pylist()
-        columns = (inputs.images[name].to_pylist() for name in ("image", "split"))
-        self.split_of: dict[str, str | None] = dict(zip(*columns, strict=True))
-        self.pictures = Pictures(inputs.images, inputs.objects, inputs.scenes)
-        self._scenes = inputs.scenes
-        self._place = {image: i for i, image in enumerate(inputs.scenes.images)}
+        shared = Pictures(inputs.images, inputs.objects, inputs.scenes), Evaluator(inputs.scenes)
+        self._examples = [Examples(activations, inputs, *shared) for activations in inputs.activations]
+        self._hierarchy = inputs.scenes.hierarchy
         self._known: dict[str, _Known] = {}
 
     def of(self, text: str) -> _Known:
@@ -116,20 +112,12 @@ class _Meaning:
                 self._known[text] = _Known(expression, in_words(expression, self._label))
         return self._known[text]
 
-    def extent(self, text: str, images: Sequence[str]) -> Bools | None:
-        """Return for which of `images` the expression holds, or None where that cannot be said."""
-        expression = self.of(text).expression
-        if expression is None:
-            return None
-        try:
-            found = evaluate(expression, self._scenes)
-        except InputError:
-            return None
-        places = [self._place.get(image, -1) for image in images]
-        return None if -1 in places else found[places]
+    def examples(self, a: int, k: int, text: str | None) -> dict[str, Any]:
+        """Return the example images of unit `k` of the activations `a`, and the distribution of its values."""
+        return self._examples[a].of(k, None if text is None else self.of(text).expression)
 
     def _label(self, name: str) -> str:
-        hierarchy = self._scenes.hierarchy
+        hierarchy = self._hierarchy
         index = hierarchy.get(name)
         label = plain_label(name) if index is None else hierarchy.label(index) or plain_label(name)
         return clean(plain_label(label) if label == name else label)
@@ -162,7 +150,7 @@ def _unit(inputs: ReportInput, a: int, k: int, meaning: _Meaning, floor: Sequenc
     notes = dict.fromkeys(r["note"] for r in judged if r["note"] and r["expression"] in (text, None))
     mine_in_list = next((row for row in candidates if row["expression"] == text), None)
     score, search = _score(mine), _in_search(mine, mine_in_list)
-    examples = _examples(activations, k, text, meaning)
+    examples = meaning.examples(a, k, text)
     return UnitEvidence(
         layer=clean(layer),
         unit=clean(unit),
@@ -181,31 +169,6 @@ def _unit(inputs: ReportInput, a: int, k: int, meaning: _Meaning, floor: Sequenc
         controls_below=_share_below(search, floor),
         **examples,
     )
-
-
-def _examples(activations: Any, k: int, text: str | None, meaning: _Meaning) -> dict[str, Any]:
-    """Choose the held-out example images of one unit; without a split every image counts as held out."""
-    held_out = [i for i, image in enumerate(activations.images) if meaning.split_of.get(image) in HELD_OUT]
-    places = held_out or list(range(len(activations.images)))
-    images = [activations.images[i] for i in places]
-    splits = [meaning.split_of.get(image) for image in images]
-    values = np.asarray(activations.values[k])[places].astype(np.float32)
-    level = levels(values)
-    matches = None if text is None else meaning.extent(text, images)
-    expression = meaning.of(text).expression if text is not None and matches is not None else None
-    parts = [] if expression is None else meaning.pictures.members(expression)
-
-    def example(i: int) -> Any:
-        holds = None if matches is None else bool(matches[i])
-        return meaning.pictures.example(images[i], splits[i], float(values[i]), float(level[i]), holds, parts)
-
-    groups = choose(values, matches)
-    names = [name for name in SPLITS if name in set(splits)]
-    counted = None if matches is None else distribution(values, matches, names)
-    keys = ("top", "missed", "unexpected")
-    return {name: tuple(map(example, group)) for name, group in zip(keys, groups, strict=True)} | {
-        "distribution": counted
-    }
 
 
 def _hypotheses(candidates: Sequence[Row], rows: Sequence[Row], meaning: _Meaning) -> tuple[Hypothesis, ...]:
@@ -240,7 +203,9 @@ def _hypotheses(candidates: Sequence[Row], rows: Sequence[Row], meaning: _Meanin
 def _layer(inputs: ReportInput, a: int, meaning: _Meaning) -> LayerEvidence:
     activations = inputs.activations[a]
     layer = activations.layer
-    rows = [row for row in meaning.controls if row["layer"] == layer]
+    others = {one.layer for one in inputs.activations} if a == 0 else set()
+    # Controls of no layer (the brightness of the images) are shown beside the first.
+    rows = [row for row in meaning.controls if row["layer"] == layer or (others and row["layer"] not in others)]
     kinds = tuple(_control_kind(kind, [r for r in rows if r["kind"] == kind]) for kind in _distinct(rows, "kind"))
     by_unit = {unit: meaning.verdicts.get((layer, unit), []) for unit in activations.units}
     verdicts = (_first([row["verdict"] for row in unit_rows], "unexplained") for unit_rows in by_unit.values())
@@ -277,10 +242,13 @@ def _control_kind(kind: str, rows: Sequence[Row]) -> Controls:
 
 
 def _floor(verification: Mapping[str, object], kinds: Sequence[Controls]) -> NoiseFloor:
-    """Return the floor as the verification stage gave it, else the same quantile of the controls themselves."""
+    """Return the floor as the verification stage gave it, else the same quantile of the controls themselves.
+
+    Other kinds (an untrained network, random directions, the brightness) are shown beside it and make no floor.
+    """
     given = verification.get("floor")
     floor: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
-    pooled = [kind for kind in kinds if kind.kind != "untrained"]
+    pooled = [kind for kind in kinds if kind.kind in CONTROL_KINDS]
 
     def quantile(values: list[float]) -> float | None:
         return float(np.quantile(values, _FLOOR_QUANTILE, method="higher")) if values else None
@@ -298,7 +266,7 @@ def _floor(verification: Mapping[str, object], kinds: Sequence[Controls]) -> Noi
 
 
 def _pooled(layer: LayerEvidence) -> list[float]:
-    return sorted(v for kind in layer.controls if kind.kind != "untrained" for v in kind.search)
+    return sorted(v for kind in layer.controls if kind.kind in CONTROL_KINDS for v in kind.search)
 
 
 def _in_search(statistics: Sequence[Statistics], best: Row | None) -> float | None:

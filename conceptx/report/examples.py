@@ -1,21 +1,29 @@
 """Which images a report shows for a unit, and which objects it frames on them.
 
-`Pictures` knows the objects of every image; `choose` picks the images that speak for an explanation and those that
-speak against it; `distribution` counts the unit's values on both groups.
+`Examples` answers for the units of a layer. `Pictures` knows the objects of every image; `choose` picks the images that
+speak for an explanation and those that speak against it; `distribution` counts the unit's values on both groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from conceptx.activations.store import Activations
 from conceptx.annotation.scenes import Scenes, holds
+from conceptx.errors import InputError
 from conceptx.expressions import CONTAINS, And, Count, Expression, Not, Only, Or, Some
-from conceptx.report.records import Box, Distribution, Example
+from conceptx.induction.extents import Evaluator
+from conceptx.report.records import Box, Distribution, Example, ReportInput
 from conceptx.report.text import clean
+from conceptx.tables import SPLITS
+
+HELD_OUT = ("evaluation", "verification")
 
 N_TOP = 8
 N_AGAINST = 4
@@ -23,6 +31,8 @@ FIRES_ABOVE = 0.2
 """A unit *fires* on an image, for the choice of counter-examples, above this share of its range."""
 _N_BINS = 24
 _MAX_LABELS = 12
+_KEPT = 64
+"""Classes of objects whose members are remembered."""
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -44,14 +54,25 @@ def choose(values: Floats, matches: Bools | None) -> tuple[list[int], list[int],
     Equal values stay in the order of the images.
     """
     level = levels(values)
-    falling = np.argsort(-level, kind="stable")
-    top = [int(i) for i in falling[:N_TOP]]
+    everything = np.arange(len(level))
+    top = _lowest(-level, everything, N_TOP)
     if matches is None:
         return top, [], []
-    rising = np.argsort(level, kind="stable")
-    missed = [int(i) for i in rising if matches[i] and level[i] <= FIRES_ABOVE]
-    unexpected = [int(i) for i in falling if not matches[i] and level[i] > FIRES_ABOVE]
-    return top, missed[:N_AGAINST], unexpected[:N_AGAINST]
+    fires = level > FIRES_ABOVE
+    missed = _lowest(level, np.flatnonzero(matches & ~fires), N_AGAINST)
+    return top, missed, _lowest(-level, np.flatnonzero(fires & ~matches), N_AGAINST)
+
+
+def _lowest(key: npt.NDArray[np.float64], among: npt.NDArray[np.intp], n: int) -> list[int]:
+    """Return the `n` places among some (rising) with the lowest keys, in order; of equal ones the first.
+
+    Nothing is sorted but what can be among them.
+    """
+    mine = key[among]
+    if len(mine) > n:
+        near = mine <= np.partition(mine, n - 1)[n - 1]
+        among, mine = among[near], mine[near]
+    return [int(i) for i in among[np.argsort(mine, kind="stable")[:n]]]
 
 
 def distribution(values: Floats, matches: Bools, splits: Sequence[str]) -> Distribution | None:
@@ -61,10 +82,9 @@ def distribution(values: Floats, matches: Bools, splits: Sequence[str]) -> Distr
     low, high = min(0.0, float(values.min())), float(values.max())
     if high <= low:
         high = low + 1.0
-    edges = np.linspace(low, high, _N_BINS + 1)
 
     def counted(part: Floats) -> tuple[int, ...]:
-        return tuple(int(n) for n in np.histogram(part.astype(np.float64), bins=edges)[0])
+        return tuple(int(n) for n in np.histogram(part.astype(np.float64), bins=_N_BINS, range=(low, high))[0])
 
     def quartiles(part: Floats) -> tuple[float, ...]:
         return tuple(round_value(float(q)) for q in np.quantile(part, (0.25, 0.5, 0.75))) if len(part) else ()
@@ -103,6 +123,52 @@ def framed_parts(expression: Expression, wanted: bool = True) -> list[tuple[Expr
             return []
 
 
+class Examples:
+    """Chooses the example images of the units of one layer among the held-out ones.
+
+    Without splits every image counts as held out.
+    """
+
+    def __init__(self, activations: Activations, inputs: ReportInput, pictures: Pictures, evaluator: Evaluator) -> None:
+        columns = (inputs.images[name].to_pylist() for name in ("image", "split"))
+        split_of: dict[str, str | None] = dict(zip(*columns, strict=True))
+        held_out = [i for i, image in enumerate(activations.images) if split_of.get(image) in HELD_OUT]
+        self._values = activations.values
+        self._places = np.array(held_out or range(len(activations.images)), dtype=np.intp)
+        self._images = [activations.images[i] for i in self._places]
+        self._splits = [split_of.get(image) for image in self._images]
+        self._names = [name for name in SPLITS if name in set(self._splits)]
+        of_scene = {image: i for i, image in enumerate(inputs.scenes.images)}
+        self._in_scenes = np.array([of_scene.get(image, -1) for image in self._images], dtype=np.intp)
+        self._evaluator = evaluator
+        self._pictures = pictures
+
+    def of(self, k: int, expression: Expression | None) -> dict[str, Any]:
+        """Return `top`, `missed`, `unexpected` and `distribution` of unit `k` beside an expression."""
+        values = np.asarray(self._values[k])[self._places].astype(np.float32)
+        level = levels(values)
+        matches = None if expression is None else self._held(expression)
+        parts = [] if expression is None or matches is None else self._pictures.members(expression)
+
+        def example(i: int) -> Example:
+            holds = None if matches is None else bool(matches[i])
+            shown = self._images[i], self._splits[i], float(values[i]), float(level[i])
+            return self._pictures.example(*shown, holds, parts)
+
+        groups = zip(("top", "missed", "unexpected"), choose(values, matches), strict=True)
+        found: dict[str, Any] = {name: tuple(map(example, group)) for name, group in groups}
+        return found | {"distribution": None if matches is None else distribution(values, matches, self._names)}
+
+    def _held(self, expression: Expression) -> Bools | None:
+        """Return for which held-out images the expression holds, or None where that cannot be said."""
+        if not len(self._in_scenes) or self._in_scenes.min() < 0:
+            return None
+        try:
+            return self._evaluator.held(expression)[self._in_scenes]
+        except InputError:
+            return None
+
+
 class Pictures:
     """The annotated objects of every image, ready to be framed."""
 
@@ -113,8 +179,8 @@ class Pictures:
         self._rows: dict[str, list[tuple[str, str, tuple[float | None, ...]]]] = {}
         for image, name, label, *box in zip(*columns, strict=True):
             self._rows.setdefault(image, []).append((name, label, tuple(box)))
-        self._scenes = scenes
         self._individual = _objects_of(scenes)
+        self._holds = lru_cache(_KEPT)(lambda part: holds(part, scenes))
 
     def example(
         self,
@@ -145,7 +211,7 @@ class Pictures:
 
     def members(self, expression: Expression) -> list[tuple[Bools, bool]]:
         """Return for every class of objects that an expression names its members among all individuals."""
-        return [(holds(part, self._scenes), wanted) for part, wanted in framed_parts(expression)]
+        return [(self._holds(part), wanted) for part, wanted in framed_parts(expression)]
 
 
 def _inside(x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:

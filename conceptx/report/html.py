@@ -88,6 +88,9 @@ def shared(evidence: Evidence) -> dict[str, Any]:
         "surprising": [units[key] for key in evidence.surprising],
         "anchor": _anchors(evidence),
         "controls_symbol": lambda layer: f"controls-{layers[layer]}",
+        "control_dots": {
+            layer.layer: plots.control_dots(layer.controls, f"controls-{i}") for i, layer in enumerate(evidence.layers)
+        },
         "verdicts": VERDICTS_IN_ORDER,
         "many_layers": len(evidence.layers) > 1,
     }
@@ -108,6 +111,7 @@ def _page(template: str, values: Mapping[str, Any], images: str, script: bool = 
     return environment().get_template(template).render(content)
 
 
+@cache
 def asset(name: str) -> str:
     """Return the style sheet or the script of the pages."""
     return (_TEMPLATES / name).read_text(encoding="utf-8")
@@ -223,6 +227,11 @@ def _emphasised(words: str) -> Markup:
     return Markup("").join(parts)
 
 
+def _begun(words: str) -> str:
+    """Return words as a title begins: with a capital letter, unless they begin with a quoted label."""
+    return words[:1].upper() + words[1:]
+
+
 def _searchable(unit: UnitEvidence) -> str:
     """Return what the page's text search looks at."""
     said = (unit.unit, unit.layer, unit.words, unit.expression or "", unit.verdict)
@@ -238,6 +247,7 @@ def _key(unit: UnitEvidence) -> tuple[str, str]:
     return unit.layer, unit.unit
 
 
+@cache
 def _csp_digest(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii")
 
@@ -255,6 +265,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     engine.filters |= {
+        "begun": _begun,
         "count": text.count,
         "emphasised": _emphasised,
         "heat": _heat,

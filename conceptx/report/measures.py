@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from conceptx.report.records import Estimate, Evidence, NoiseFloor, Statistics, UnitEvidence
+from conceptx.report.records import Controls, Estimate, Evidence, NoiseFloor, Statistics, UnitEvidence
 from conceptx.report.text import count, number, percent, plural, probability
+from conceptx.verification.protocol import CONTROL_KINDS
 
 Written = Callable[[Estimate], tuple[str, str]]
 
@@ -69,22 +71,57 @@ def unit_sentence(unit: UnitEvidence) -> str:
 
 
 def floor_sentences(evidence: Evidence) -> list[str]:
-    """Return the noise floor of a run in words."""
+    """Return the noise floor of a run in words, and what became of the controls that are no part of it."""
     floor = evidence.layers[0].floor
-    controls = [kind for layer in evidence.layers for kind in layer.controls if kind.kind != "untrained"]
+    everything = [kind for layer in evidence.layers for kind in layer.controls]
+    controls = [kind for kind in everything if kind.kind in CONTROL_KINDS]
     if not floor.n:
-        return ["No control units were sent through the search, so there is no noise floor to compare with."]
-    kinds = {"shuffled": "real units with their values shuffled", "noise": "random noise"}
-    listed = " and ".join(kinds.get(kind, kind) for kind in dict.fromkeys(kind.kind for kind in controls))
-    made = f" ({listed})" if listed else ""
-    said = [
-        f"{plural(floor.n, 'control unit')} with nothing to explain{made} went through the same search and the same "
-        "tests.",
-        *_reached(floor),
+        said = ["No control units were sent through the search, so there is no noise floor to compare with."]
+    else:
+        kinds = {"shuffled": "real units with their values shuffled", "noise": "random noise"}
+        listed = " and ".join(kinds.get(kind, kind) for kind in dict.fromkeys(kind.kind for kind in controls))
+        made = f" ({listed})" if listed else ""
+        said = [
+            f"{plural(floor.n, 'control unit')} with nothing to explain{made} went through the same search and the "
+            "same tests.",
+            *_reached(floor),
+        ]
+        confirmed = sum(kind.verdicts["confirmed"] for kind in controls)
+        said.append(
+            f"{count(confirmed) if confirmed else 'None'} of them {'was' if confirmed < 2 else 'were'} confirmed."
+        )
+    return said + _beside(everything)
+
+
+def _beside(controls: Sequence[Controls]) -> list[str]:
+    """Return what became of the controls that may truly depend on the images, and so make no floor."""
+    n: Counter[str] = Counter()
+    confirmed: Counter[str] = Counter()
+    for kind in controls:
+        if kind.kind not in CONTROL_KINDS and kind.n:
+            n[kind.kind] += kind.n
+            confirmed[kind.kind] += kind.verdicts["confirmed"]
+    if not n:
+        return []
+    listed = [
+        f"{confirmed[kind]:,} of {plural(n[kind], *_BESIDE.get(kind, (kind + ' control', kind + ' controls')))}"
+        for kind in n
     ]
-    confirmed = sum(kind.verdicts["confirmed"] for kind in controls)
-    said.append(f"{count(confirmed) if confirmed else 'None'} of them {'was' if confirmed < 2 else 'were'} confirmed.")
-    return said
+    return [
+        f"Beside the floor, because they may truly depend on what images show: {_and(listed)} "
+        f"{'was' if sum(confirmed.values()) == 1 else 'were'} confirmed."
+    ]
+
+
+_BESIDE = {
+    "untrained": ("unit of an untrained copy of the network", "units of an untrained copy of the network"),
+    "directions": ("random direction in the layer", "random directions in the layer"),
+    "brightness": ("plain measure of the images (their mean brightness)", "plain measures of the images"),
+}
+
+
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def controls_sentence(unit: UnitEvidence, floor: NoiseFloor) -> str:
@@ -93,6 +130,7 @@ def controls_sentence(unit: UnitEvidence, floor: NoiseFloor) -> str:
     if unit.controls_below is not None:
         below = unit.controls_below
         than = "every control unit" if below >= 1 else f"{percent(below)} of the control units"
+        than += " with nothing to explain"
         said.append(f"In the search its explanation fits better than that of {than}." if below else _NO_BETTER)
     if unit.score is None:
         said.append("It was not tested on new images.")
@@ -104,7 +142,7 @@ def controls_sentence(unit: UnitEvidence, floor: NoiseFloor) -> str:
     return " ".join(said)
 
 
-_NO_BETTER = "In the search its explanation fits no better than that of any control unit."
+_NO_BETTER = "In the search its explanation fits no better than that of any control unit with nothing to explain."
 
 
 def _reached(floor: NoiseFloor) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
@@ -340,16 +340,37 @@ def _fields(kind: Any) -> tuple[tuple[str, Any], ...]:
 
 def _record(kind: Any, value: Any) -> Any:
     """Build a value of a type from plain data: records from dictionaries, tuples from lists."""
-    if value is None:
-        return None
+    reader = _reader(kind)
+    return value if reader is None else reader(value)
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any] | None:
+    """Return what reads a value of a type from plain data, or None where the plain data are the value.
+
+    The types are looked at once, because a report of thousands of units has millions of values.
+    """
     made: Any = kind
     if is_dataclass(kind):
-        return made(**{name: _record(hint, value[name]) for name, hint in _fields(made)})
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is types.UnionType:
-        return _record(next(a for a in arguments if a is not type(None)), value)
-    if origin is tuple:
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(_record(arguments[0], item) for item in value)
-        return tuple(_record(a, item) for a, item in zip(arguments, value, strict=True))
-    return value
+        readers = tuple((name, _reader(hint)) for name, hint in _fields(made))
+
+        def record(value: Any) -> Any:
+            if value is None:
+                return None
+            return made(*[value[name] if read is None else read(value[name]) for name, read in readers])
+
+        return record
+    arguments = get_args(kind)
+    if get_origin(kind) is types.UnionType:
+        return _reader(next(a for a in arguments if a is not type(None)))
+    if get_origin(kind) is not tuple:
+        return None
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        each = _reader(arguments[0])
+        return lambda value: None if value is None else tuple(value if each is None else map(each, value))
+    members = tuple(map(_record_of, arguments))
+    return lambda value: None if value is None else tuple(r(v) for r, v in zip(members, value, strict=True))
+
+
+def _record_of(kind: Any) -> Callable[[Any], Any]:
+    return lambda value: _record(kind, value)

@@ -63,9 +63,10 @@ def thumbnail(image_set: ImageSet, index: int | None) -> Thumbnail:
         picture = Image.fromarray(image_set.load(index))
     except (ConceptxError, OSError, ValueError, KeyError):
         return Thumbnail(b"", LARGEST_SIDE, LARGEST_SIDE, "the file can no longer be read")
-    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+    # Reducing by a whole number first halves the time and cannot be seen; so does method 2 instead of the default 4.
+    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     data = io.BytesIO()
-    picture.save(data, "WEBP", quality=_QUALITY, method=4)
+    picture.save(data, "WEBP", quality=_QUALITY, method=2)
     return Thumbnail(data.getvalue(), picture.width, picture.height)
 
 

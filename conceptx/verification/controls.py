@@ -102,6 +102,22 @@ def control_unit(kind: str, values: Values, splits: Sequence[Ints], seed: int, n
     return made
 
 
+def directions(values: Sequence[Values], n: int, seed: int, layer: str) -> list[Values]:
+    """Return n random directions of a layer: combinations of its units with weights of length 1, each (images,).
+
+    The weights are those of a standard normal vector divided by its length, so every direction of the space that the
+    units span is as likely as any other. The sum runs over the units in order, so it is the same on every machine.
+    """
+    if len(values) < 2:
+        return []
+    weights = generator(seed, "directions", layer).standard_normal((n, len(values)))
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    made = np.zeros((n, len(values[0])))
+    for of_unit, row in zip(weights.T, values, strict=True):
+        made += of_unit[:, None] * row
+    return list(made.astype(np.float32))
+
+
 def noise_floor(taken: Sequence[tuple[float, Measured | None, Measured | None]], quantile: float) -> Floor:
     """Return the floor over control units, each as (score in the search, evaluation, verification of its hypothesis).
 

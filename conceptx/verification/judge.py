@@ -14,9 +14,10 @@ import numpy as np
 
 from conceptx.expressions import Expression, to_manchester
 from conceptx.verification.controls import Candidate, Floor
+from conceptx.verification.corrections import CORRECTIONS
 from conceptx.verification.measures import Measured, measure
 from conceptx.verification.protocol import Protocol
-from conceptx.verification.statistics import Bools, Ints, Values, benjamini_hochberg, holm, rank
+from conceptx.verification.statistics import Bools, Ints, Values, rank
 
 VERDICTS_IN_ORDER = ("confirmed", "weak", "rejected", "unexplained")
 
@@ -139,7 +140,7 @@ def count_tests(rows: Iterable[Measured]) -> dict[str, int]:
 
 
 def _with_q(rows: Sequence[Measured], protocol: Protocol) -> list[Measured]:
-    correct = holm if protocol.correction == "holm" else benjamini_hochberg
+    correct = CORRECTIONS[protocol.correction]
     q = np.full(len(rows), np.nan)
     for split in ("evaluation", "verification"):
         places = [i for i, row in enumerate(rows) if row.split == split]

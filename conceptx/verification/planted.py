@@ -20,6 +20,7 @@ from conceptx.expressions import And, Expression, Not, Or, length, normalise, pa
 from conceptx.tables import from_rows
 from conceptx.verification.controls import generator
 from conceptx.verification.results import UnitVerdict
+from conceptx.verification.sanity import shortened
 
 LAYER = "planted"
 
@@ -85,7 +86,7 @@ def plant(
         if len(truths) == expressions:
             break
         candidate = _draw(rng, atoms, max_length)
-        extents = [evaluate(e, scenes) for e in (candidate, *_shortened(candidate))]
+        extents = [evaluate(e, scenes) for e in (candidate, *shortened(candidate))]
         share = extents[0].mean()
         apart = all((extents[0] != shorter).mean() >= _APART for shorter in extents[1:])
         if _SMALLEST <= share <= _LARGEST and apart and candidate not in held:
@@ -162,16 +163,3 @@ def _draw(rng: np.random.Generator, atoms: Sequence[Expression], max_length: int
         literal = Not(atom) if rng.random() < 0.3 else atom
         expression = And((expression, literal)) if rng.random() < 0.5 else Or((expression, literal))
     return normalise(expression)
-
-
-def _shortened(expression: Expression) -> list[Expression]:
-    """Return the formulas that leave one of the literals out."""
-    if not isinstance(expression, And | Or):
-        return []
-    found: list[Expression] = []
-    for i, operand in enumerate(expression.operands):
-        rest = [*expression.operands[:i], *expression.operands[i + 1 :]]
-        for inner in [None, *_shortened(operand)]:
-            parts = (*rest, *(() if inner is None else (inner,)))
-            found.append(parts[0] if len(parts) == 1 else type(expression)(parts))
-    return found

@@ -14,10 +14,11 @@ from types import MappingProxyType
 
 from conceptx.errors import InputError, did_you_mean
 from conceptx.tables import SCORES
+from conceptx.verification.corrections import CORRECTIONS
 
 RULES = ("replication", "activation")
-CORRECTIONS = ("benjamini-hochberg", "holm")
 CONTROL_KINDS = ("shuffled", "noise")
+MAX_RESAMPLES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class Protocol:
     `fractions` are the shares of the splits induction, evaluation and verification. `positive_from` and `negative_to`
     turn a unit's values into positive and negative images, as shares of its maximum (None: the values are used as
     they are). `candidates` hypotheses a unit are tested on evaluation; `rule` is "replication" or "activation".
-    `controls` and `n_controls` (of each kind) set the noise floor, the quantile `floor_quantile` of their effects.
+    `controls` and `n_controls` (of each kind) set the noise floor, the quantile `floor_quantile` of their effects;
+    `n_directions` random directions of the layers are reported beside it. `bootstrap` and `permutations` are numbers of
+    resamples.
     """
 
     name: str
@@ -46,7 +49,10 @@ class Protocol:
     min_tla: float = 0.8
     controls: tuple[str, ...] = CONTROL_KINDS
     n_controls: int = 100
+    n_directions: int = 50
     floor_quantile: float = 0.95
+    bootstrap: int = 1000
+    permutations: int = 1000
     margins: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6)
 
     def __post_init__(self) -> None:
@@ -134,7 +140,7 @@ def _check(p: Protocol) -> None:
     need(whole(p.candidates, 1), "candidates", "use a whole number from 1")
     need(p.rule in RULES, "rule", f"use {' or '.join(RULES)}")
     need(share(p.alpha) and 0 < p.alpha < 1, "alpha", "use a number between 0 and 1")
-    need(p.correction in CORRECTIONS, "correction", f"use {' or '.join(CORRECTIONS)}")
+    need(p.correction in CORRECTIONS, "correction", f"use one of {', '.join(CORRECTIONS)}")
     need(whole(p.min_targets, 2), "min_targets", "use a whole number from 2")
     need(share(p.min_tla), "min_tla", "use a number from 0 to 1")
     need(
@@ -143,6 +149,9 @@ def _check(p: Protocol) -> None:
         f"list {' and '.join(CONTROL_KINDS)}, each at most once",
     )
     need(whole(p.n_controls, 20 if p.controls else 0), "n_controls", "use at least 20 of each kind")
+    need(whole(p.n_directions, 0), "n_directions", "use a whole number from 0")
+    for name in ("bootstrap", "permutations"):
+        need(whole(getattr(p, name), 0) and getattr(p, name) <= MAX_RESAMPLES, name, f"use 0 to {MAX_RESAMPLES}")
     need(share(p.floor_quantile), "floor_quantile", "use a number from 0 to 1")
     need(bool(p.margins) and all(map(share, p.margins)), "margins", "list shares of the unit's maximum, 0 to 1")
 
@@ -181,7 +190,7 @@ def _test_words(p: Protocol) -> list[str]:
             "the next best. The proposed one is then tested once on verification, unless another's correlation on "
             "evaluation is above the upper end of its interval: then the one with the highest correlation is."
         )
-    correction = "Benjamini and Hochberg" if p.correction == "benjamini-hochberg" else "Holm"
+    correction = _AUTHORS[p.correction]
     return [
         tested,
         "Targets are the images of a split that the hypothesis holds for; all its other images are the others.",
@@ -193,7 +202,30 @@ def _test_words(p: Protocol) -> list[str]:
         "same split.",
         f"A split with fewer than {p.min_targets} targets or others, or on which the unit is constant, gives no p.",
         "On the images that the hypotheses were learned from no p is computed.",
+        *_resampling_words(p),
     ]
+
+
+_AUTHORS = {
+    "benjamini-hochberg": "Benjamini and Hochberg",
+    "benjamini-yekutieli": "Benjamini and Yekutieli",
+    "holm": "Holm",
+}
+
+
+def _resampling_words(p: Protocol) -> list[str]:
+    words = []
+    if p.permutations:
+        words.append(
+            f"Beside it stand p-values from {p.permutations:,} permutations of the images, which all units and "
+            "hypotheses share: for each alone, and corrected over all by the largest statistic (max-T, step-down)."
+        )
+    if p.bootstrap:
+        words.append(
+            f"Percentile intervals, and which of a unit's hypotheses stay on top, come from {p.bootstrap:,} bootstrap "
+            "resamples of the images."
+        )
+    return words
 
 
 def _rule_words(p: Protocol) -> list[str]:
@@ -230,8 +262,9 @@ def _control_words(p: Protocol) -> list[str]:
         f"Controls are {listed}; they go through the same search and the same tests.",
         f"The noise floor is the {_percent(p.floor_quantile)} quantile over all control units: in the search of the "
         "score of their proposed hypothesis, on held-out images of the effect of the one taken to verification.",
-        "An untrained copy of the network, where one is given, is reported beside the floor and is not part of it, "
-        "because its units may truly depend on what images show.",
+        f"An untrained copy of the network, the mean brightness of the images and {p.n_directions} random directions "
+        "of the layers, where they are at hand, go the same way and are reported beside the floor; they are not part "
+        "of it, because they may truly depend on what images show.",
     ]
 
 
@@ -251,6 +284,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             rule="activation",
             controls=(),
             n_controls=0,
+            n_directions=0,
         ),
     }
 )

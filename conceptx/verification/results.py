@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UnitVerdict:
-    """The one verdict of a unit, and the expression that it is about (None if there is none)."""
+    """The one verdict of a unit, and the expression that it is about (None if there is none).
+
+    `above_floor` is the correlation on verification minus the noise floor there; NaN where one of the two is missing.
+    """
 
     layer: str
     unit: str
     verdict: str
     expression: str | None
     note: str
+    above_floor: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

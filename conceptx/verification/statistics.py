@@ -1,7 +1,8 @@
 """The statistics of one unit against one hypothesis, as pure functions of a `Tally`.
 
 Callers rank a unit's values once (`rank`), tally every extent against them (`Ranking.tally`) and ask `mann_whitney`,
-`auroc`, `auprc`, `correlation`, `cliffs_delta` and `wilson`; `benjamini_hochberg` and `holm` correct many p-values.
+`auroc`, `auprc`, `correlation`, `cliffs_delta` and `wilson`. `corrections` has what many p-values need, `effects` the
+measures that need a threshold, a second variable or a bound.
 
 A tally says for each distinct value of the unit how many targets (images that the hypothesis holds for) and how many
 others have it. Every rank statistic is a function of it, so ties (the zeros of a ReLU) need no special case, and
@@ -18,7 +19,6 @@ at zero, they cover 92 to 99 %, where a percentile bootstrap covers 62 to 94 %; 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -148,12 +148,12 @@ def mann_whitney(counted: Tally) -> MannWhitney:
     middle = n1 * n0 / 2
     z_uncorrected = (middle - u) / math.sqrt(n1 * n0 * (n + 1) / 12)
     p_one_tailed = float(special.ndtr(z_uncorrected))
-    counts = (counted.target + counted.other).astype(np.float64)
-    variance = n1 * n0 / 12 * (n + 1 - float((counts**3 - counts).sum()) / (n * (n - 1)))
+    counts = counted.target + counted.other
+    variance = n1 * n0 / 12 * (n + 1 - _ties(counts) / (n * (n - 1)))
     if len(counts) < 2 or variance <= 0:
         return MannWhitney(u, math.nan, math.nan, "none", math.nan, z_uncorrected, p_one_tailed)
     z = (u - middle) / math.sqrt(variance)
-    skewness = _skewness(counts, n1, n0, variance)
+    skewness = _skewness(counts.astype(np.float64), n1, n0, variance)
     method: Literal["exact", "normal", "pearson3"]
     if min(n1, n0) <= EXACT_UP_TO and len(counts) == n:
         p, method = _exact_p(counted), "exact"
@@ -170,10 +170,16 @@ def smallest_p(n_target: int, n_other: int) -> float:
     return float(min(1.0, 2 * math.exp(-(logarithm[0] - logarithm[1] - logarithm[2]))))
 
 
-def cliffs_delta(counted: Tally) -> float:
-    """Return P(target > other) - P(target < other) = 2 AUROC - 1."""
-    n1, n0 = counted.n_target, counted.n_other
-    return math.nan if n1 == 0 or n0 == 0 else 2 * mann_whitney(counted).u / (n1 * n0) - 1
+def cliffs_delta(counted: Tally) -> Estimate:
+    """Return P(target > other) - P(target < other) = 2 AUROC - 1, with AUROC's interval on this scale."""
+    value, low, high = auroc(counted)
+    return Estimate(2 * value - 1, 2 * low - 1, 2 * high - 1)
+
+
+def _ties(counts: Ints) -> float:
+    """Return Σ(t³ - t) over groups of equal values with t images each."""
+    tied = counts[counts > 1].astype(np.float64)
+    return float((tied * tied * tied - tied).sum())
 
 
 def _skewness(counts: Floats, n1: int, n0: int, variance: float) -> float:
@@ -185,7 +191,7 @@ def _skewness(counts: Floats, n1: int, n0: int, variance: float) -> float:
     if n < 3:
         return 0.0
     centred = np.cumsum(counts) - (counts - 1) / 2 - (n + 1) / 2
-    third = float(counts @ centred**3) / n
+    third = float((counts * centred) @ (centred * centred)) / n
     return n1 * n0 * (n0 - n1) / ((n - 1) * (n - 2)) * third / variance / math.sqrt(variance)
 
 
@@ -242,7 +248,9 @@ def auprc(counted: Tally) -> Estimate:
     """
     if counted.n_target == 0 or counted.n_other == 0:
         return UNKNOWN
-    value = _auprc(*_with_added(counted, 0.0)).value
+    hits = np.cumsum(counted.target[::-1])[::-1]
+    precision = hits / (hits + np.cumsum(counted.other[::-1])[::-1])
+    value = float(counted.target @ precision) / counted.n_target
     smoothed = _auprc(*_with_added(counted))
     return _with_interval(value, smoothed, counted, special.logit, special.expit)
 
@@ -254,7 +262,9 @@ def correlation(counted: Tally) -> Estimate:
     """
     if counted.n_target == 0 or counted.n_other == 0 or len(counted.values) < 2:
         return UNKNOWN
-    value = _correlation(counted.values, *_with_added(counted, 0.0)).value
+    value = _pearson(counted)
+    if math.isnan(value):
+        return UNKNOWN
     smoothed = _correlation(counted.values, *_with_added(counted))
     return _with_interval(value, smoothed, counted, np.arctanh, np.tanh)
 
@@ -299,6 +309,19 @@ def _correlation(values: Floats, target: Floats, other: Floats) -> _Influence:
     return _Influence(r, float(target @ of_target**2) / n**2, float(other @ of_other**2) / n**2)
 
 
+def _pearson(counted: Tally) -> float:
+    """Return r = √(n₁n₀) (x̄₁ - x̄₀) / (N s), with s the standard deviation over all N images."""
+    n1, n0 = counted.n_target, counted.n_other
+    n = n1 + n0
+    both = counted.target + counted.other
+    centred = counted.values - float(both @ counted.values) / n
+    spread = math.sqrt(float((both * centred) @ centred) / n)
+    if spread == 0:  # distinct values whose squares are too small to be told from 0
+        return math.nan
+    r = float(counted.target @ centred) / (spread * math.sqrt(n1 * n0))
+    return min(1.0, max(-1.0, r))
+
+
 def _variance(influence: Floats, weight: Floats) -> float:
     """Return the variance of a weighted mean: Σ w (x - x̄)² / (n(n-1)), n = Σ w."""
     n = float(weight.sum())
@@ -326,8 +349,7 @@ def _newcombe(value: float, counted: Tally) -> tuple[float, float]:
 
     n1, n0 = counted.n_target, counted.n_other
     n = n1 + n0
-    counts = (counted.target + counted.other).astype(np.float64)
-    untied = 1 - float((counts**3 - counts).sum()) / (n**3 - n)
+    untied = 1 - _ties(counted.target + counted.other) / (n**3 - n)
     factor = (untied + (1 - untied) * (2 * value - 1) ** 2) / (n1 * n0)
     c = float(special.ndtri((1 + LEVEL) / 2))
 
@@ -357,29 +379,3 @@ def _slope(value: float, scale: np.ufunc) -> float:
     """Return the derivative of logit, 1/(v(1-v)), or of Fisher's scale, 1/(1-v²); 0 at the ends."""
     product = value * (1 - value) if scale is special.logit else 1 - value * value
     return 1 / product if product > 0 else 0.0
-
-
-# ------------------------------------------------------------------------------------------------- many tests
-
-
-def benjamini_hochberg(p: Sequence[float] | Floats) -> Floats:
-    """Return q-values: q₍ᵢ₎ = min over j ≥ i of p₍ⱼ₎·m/j, at most 1. NaN (no test) stays NaN and is not counted."""
-    values = np.asarray(p, dtype=np.float64)
-    result = np.full(values.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(values))
-    order = tested[np.argsort(values[tested], kind="stable")]
-    m = len(order)
-    scaled = values[order] * m / np.arange(1, m + 1)
-    result[order] = np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1])
-    return result
-
-
-def holm(p: Sequence[float] | Floats) -> Floats:
-    """Return Holm's adjusted p-values: max over j ≤ i of p₍ⱼ₎·(m - j + 1), at most 1. NaN stays NaN, not counted."""
-    values = np.asarray(p, dtype=np.float64)
-    result = np.full(values.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(values))
-    order = tested[np.argsort(values[tested], kind="stable")]
-    m = len(order)
-    result[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * np.arange(m, 0, -1)))
-    return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from conceptx.verification.controls import (
     Floor,
     Search,
     control_unit,
+    directions,
     generator,
     noise_floor,
     proposed_first,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 MAX_OTHER_LABELS = 5000
 """How many pairs of a unit and another unit's hypothesis are tried at most."""
+_THREADS_FROM = 10_000
 
 
 def verify(
@@ -63,6 +66,7 @@ def verify(
     seed: int = 0,
     search: Search | None = None,
     untrained: Activations | Sequence[Activations] = (),
+    brightness: Mapping[str, float] | None = None,
     n_searched: int | None = None,
     progress: Progress = silent,
 ) -> Verification:
@@ -70,7 +74,8 @@ def verify(
 
     `splits` gives the split of each image; `scenes` and `activations` have all these images. `search` is the search
     that made the hypotheses (`controls.search_with`; its values are those of the induction images in the order of
-    `splits`); the protocol's controls need it. `untrained` are the same layers of the untrained network.
+    `splits`); the protocol's controls need it. `untrained` are the same layers of the untrained network, `brightness`
+    is the mean of the pixels of each image that the network was given; both go the same way as the controls.
     """
     rules = load_protocol(protocol)
     if rules.controls and search is None:
@@ -81,7 +86,7 @@ def verify(
     subjects = [
         Subject(layer.layer, unit, row, candidates.get((layer.layer, unit), ()))
         for layer in layers
-        for unit, row in zip(layer.units, _values(layer, splits), strict=True)
+        for unit, row in zip(layer.units, values_of(layer, splits), strict=True)
     ]
     if search is None:
         controls: dict[str, list[Subject]] = {}
@@ -90,11 +95,12 @@ def verify(
         extra = [
             Subject(a.layer, unit, row, ())
             for a in _as_list(untrained)
-            for unit, row in zip(a.units, _values(a, splits), strict=True)
+            for unit, row in zip(a.units, values_of(a, splits), strict=True)
         ]
         if extra:
             picked = sources(len(extra), min(len(extra), max(rules.n_controls, 1)), seed, "untrained")
             controls["untrained"] = _with_candidates([extra[i] for i in sorted(picked)], sample, search)
+        controls |= _reported_controls(subjects, brightness, splits, sample, rules, search, seed)
     return judge_subjects(subjects, controls, sample, rules, seed, n_searched=n_searched, progress=progress)
 
 
@@ -114,17 +120,15 @@ def judge_subjects(
     made of, and the table of controls shows it.
     """
     examined_controls = {
-        kind: [examine(s, sample, protocol) for s in progress(made, total=len(made), label=f"{kind} controls")]
+        kind: _examined(made, sample, protocol, math.nan, f"{kind} controls", progress)
         for kind, made in controls.items()
     }
     floors = {kind: _floor(made, protocol) for kind, made in examined_controls.items()}
     floor = _floor([e for kind in protocol.controls for e in examined_controls.get(kind, ())], protocol)
-    examined = [
-        examine(s, sample, protocol, floor.search) for s in progress(subjects, total=len(subjects), label="verify")
-    ]
+    examined = _examined(subjects, sample, protocol, floor.search, "verify", progress)
     judged = judge(examined, protocol, floor)
     control_verdicts = {kind: judge(made, protocol, floor) for kind, made in examined_controls.items()}
-    units = _unit_verdicts(judged)
+    units = _unit_verdicts(judged, floor)
     summary = Summary(
         protocol=protocol.name,
         units=units,
@@ -151,6 +155,20 @@ def judge_subjects(
         ),
         summary=summary,
     )
+
+
+def _examined(
+    subjects: Sequence[Subject], sample: Sample, protocol: Protocol, floor: float, label: str, progress: Progress
+) -> list[Examined]:
+    """Examine every subject; with many images in two threads, because sorting and summing then leave Python free."""
+
+    def one(subject: Subject) -> Examined:
+        return examine(subject, sample, protocol, floor)
+
+    if sum(len(members) for members in sample.splits.values()) < _THREADS_FROM:
+        return [one(s) for s in progress(subjects, total=len(subjects), label=label)]
+    with ThreadPoolExecutor(2) as pool:
+        return list(progress(pool.map(one, subjects), total=len(subjects), label=label))
 
 
 # ------------------------------------------------------------------------------------------------- the sample
@@ -183,7 +201,7 @@ def make_sample(scenes: Scenes, splits: Mapping[str, str], where: str) -> Sample
     return Sample(members, extent_of)
 
 
-def _values(layer: Activations, splits: Mapping[str, str]) -> list[Values]:
+def values_of(layer: Activations, splits: Mapping[str, str]) -> list[Values]:
     """Return each unit's values on the images of `splits`, in that order; they must be finite."""
     if len(set(layer.images)) != len(layer.images):
         name, _ = Counter(layer.images).most_common(1)[0]
@@ -236,6 +254,41 @@ def _searched_controls(
     }
 
 
+def _reported_controls(
+    subjects: Sequence[Subject],
+    brightness: Mapping[str, float] | None,
+    splits: Mapping[str, str],
+    sample: Sample,
+    protocol: Protocol,
+    search: Search,
+    seed: int,
+) -> dict[str, list[Subject]]:
+    """Make the controls that are reported beside the floor: random directions of the layers, and the brightness."""
+    of_layer: dict[str, list[Values]] = {}
+    for s in subjects:
+        of_layer.setdefault(s.layer, []).append(s.values)
+    share = -(-protocol.n_directions // max(len(of_layer), 1))
+    made = [
+        Subject(layer, f"direction {i + 1}", row, ())
+        for layer, rows in of_layer.items()
+        for i, row in enumerate(directions(rows, share, seed, layer))
+    ]
+    found = {"directions": _with_candidates(made, sample, search)} if made else {}
+    if brightness is not None:
+        unit = Subject("pixels", "mean brightness", brightness_of(brightness, splits), ())
+        found["brightness"] = _with_candidates([unit], sample, search)
+    return found
+
+
+def brightness_of(brightness: Mapping[str, float], splits: Mapping[str, str]) -> Values:
+    """Return the brightness of the images of `splits`, in that order; it must be known and finite for each."""
+    for image in splits:
+        if not math.isfinite(brightness.get(image, math.nan)):
+            what = f"the brightness of image {image!r} is not known"
+            raise InputError("brightness", what, "give the mean of the pixels of every image, or leave it out")
+    return np.array([brightness[image] for image in splits], dtype=np.float64)
+
+
 def controls_from(live: Sequence[Subject], kind: str, n: int, sample: Sample, seed: int) -> list[Subject]:
     """Make n control units of a kind from real ones; they keep the candidates of the unit that they are made from."""
     splits = [sample.splits[name] for name in SPLITS if name in sample.splits]
@@ -263,7 +316,7 @@ def _floor(examined: Sequence[Examined], protocol: Protocol) -> Floor:
 # ------------------------------------------------------------------------------------------------- the summary
 
 
-def _unit_verdicts(judged: Sequence[Judged]) -> tuple[UnitVerdict, ...]:
+def _unit_verdicts(judged: Sequence[Judged], floor: Floor) -> tuple[UnitVerdict, ...]:
     """Return one verdict a unit: its best one, the correlation on evaluation deciding between equals."""
     best: dict[tuple[str, str], tuple[tuple[float, float], Judged]] = {}
     for j in judged:
@@ -271,7 +324,13 @@ def _unit_verdicts(judged: Sequence[Judged]) -> tuple[UnitVerdict, ...]:
         key = (float(VERDICTS_IN_ORDER.index(j.verdict)), math.inf if math.isnan(effect) else -effect)
         if (j.layer, j.unit) not in best or key < best[j.layer, j.unit][0]:
             best[j.layer, j.unit] = (key, j)
-    return tuple(UnitVerdict(j.layer, j.unit, j.verdict, j.expression, j.note) for _, j in best.values())
+
+    def above_floor(j: Judged) -> float:
+        return math.nan if j.evaluation is None else j.rows[-1].correlation.value - floor.verification
+
+    return tuple(
+        UnitVerdict(j.layer, j.unit, j.verdict, j.expression, j.note, above_floor(j)) for _, j in best.values()
+    )
 
 
 def _margins(

@@ -129,3 +129,56 @@ def tokens(seed: int = 0) -> Tokens:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Tokens()
+
+
+class Branching(nn.Module):
+    """Calls `extra` only where the first image of a batch is bright, and `gate` never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.extra = nn.ReLU()
+        self.gate = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.conv(x)
+        return self.extra(maps) if float(x[0].mean()) > 0 else maps
+
+
+class Functional(nn.Module):
+    """Adds, activates (in place) and pools with functions, inside a part that is called twice."""
+
+    class Part(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.relu((self.conv(x) + x).mul_(2), inplace=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3)
+        self.part = self.Part()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.part(self.part(self.stem(x)))
+        return self.fc(nn.functional.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+class Restless(nn.Module):
+    """Draws random numbers in evaluation mode too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(nn.functional.dropout(x.flatten(1), 0.5))
+
+
+def seeded(make: type[nn.Module], seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make().eval()

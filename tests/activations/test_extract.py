@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from conceptx.activations import extract as extractor
+from conceptx.activations.decode import AHEAD
 from conceptx.activations.extract import BATCH, extract, extract_layers
 from conceptx.activations.layers import list_layers
 from conceptx.activations.preprocess import Preprocess
@@ -156,7 +158,7 @@ def test_decoding_runs_ahead_but_not_without_bound(tmp_path: Path) -> None:
             return self.fc(x)[:, :2]
 
     _extract(tmp_path, model=Watching(), images=images)
-    assert max(ahead) <= BATCH * (extractor._BATCHES_AHEAD + 2)
+    assert max(ahead) <= BATCH * (AHEAD + torch.get_num_threads() + 2)
 
 
 class _Odd(nn.Module):
@@ -182,6 +184,73 @@ def test_a_model_that_returns_nan_names_the_image(tmp_path: Path) -> None:
     model.total = inputs_of(images)[20].sum()
     with pytest.raises(InputError, match=r"layer 'fc', unit '0', image '0020.png': the value is nan"):
         _extract(tmp_path, model=model, images=images)
+
+
+def test_a_model_that_fails_on_some_images_says_on_which(tmp_path: Path) -> None:
+    class Picky(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.rare = nn.Flatten(), nn.Identity()
+            self.limit = float("-inf")
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if x.sum() == self.limit:
+                raise RuntimeError("not this one")
+            return self.rare(self.fc(x)) if x.shape[0] == 1 or self.limit < 0 else self.fc(x)
+
+    images, model = noise_images(37), Picky()
+    model.limit = float(inputs_of(images)[16:32].sum())
+    with pytest.raises(InputError, match=r"model: it fails on the images '0016.png' to '0031.png' \(not this one\)"):
+        _extract(tmp_path, model=model, images=images)
+    model.limit = 1e9
+    with pytest.raises(InputError, match=r"layer 'rare', images '0000.png' to '0015.png': "):
+        _extract(tmp_path, "rare", model=model, images=images)
+
+
+def test_images_that_changed_while_a_run_was_stopped_are_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extractor, "_BLOCK", 16)
+    for keep in ("all", "top"):
+        monkeypatch.setattr(extractor, "_TALLY_BLOCK", 16)
+        images = noise_images(80)
+        with pytest.raises(KeyboardInterrupt):
+            _extract(tmp_path / keep, images=images, keep=keep, progress=_stop_at(3))
+        images.loaded.clear()
+        changed = MemoryImages(images.pixels.copy())
+        changed.pixels[5] = 0
+        _extract(tmp_path / keep, images=changed, keep=keep)
+        assert sorted(set(changed.loaded)) == list(range(80))
+        _extract(tmp_path / f"{keep} whole", images=changed, keep=keep)
+        assert _content(tmp_path / keep) == _content(tmp_path / f"{keep} whole")
+
+
+def test_a_stopped_run_goes_on_at_the_last_whole_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extractor, "_BLOCK", 32)
+    monkeypatch.setattr(extractor, "_TALLY_BLOCK", 32)
+    for keep in ("all", "top"):
+        images = noise_images(100, bad=[3, 70])
+        _extract(tmp_path / f"{keep} whole", images=images, keep=keep, max_bad=0.1)
+        with pytest.raises(KeyboardInterrupt):
+            _extract(tmp_path / keep, images=images, keep=keep, max_bad=0.1, progress=_stop_at(5))
+        images.loaded.clear()
+        _extract(tmp_path / keep, images=images, keep=keep, max_bad=0.1)
+        assert min(images.loaded) == 64
+        assert _content(tmp_path / keep) == _content(tmp_path / f"{keep} whole")
+
+
+def _stop_at(step: int) -> Callable[..., Iterator[object]]:
+    def progress(iterable: Iterable[object], **_: object) -> Iterator[object]:
+        for n, item in enumerate(iterable):
+            if n == step:
+                raise KeyboardInterrupt
+            yield item
+
+    return progress
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_layer_whose_first_dimension_is_not_the_image(tmp_path: Path) -> None:
@@ -253,23 +322,25 @@ class Slow(MemoryImages):
         time.sleep(float(sys.argv[2]))
         return super().load(i)
 
-extractor._BLOCK = 32
+extractor._BLOCK = extractor._TALLY_BLOCK = 32
 images = Slow(noise_images(1200).pixels, bad=[5, 700])
-extractor.extract_layers(residual(), ["relu@1", "fc"], images, out=Path(sys.argv[1]), preprocess=PREPROCESS)
+extractor.extract_layers(residual(), ["relu@1", "fc"], images, out=Path(sys.argv[1]), preprocess=PREPROCESS,
+                         keep=sys.argv[3])
 """
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_resumes_and_ends_in_the_same_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("keep", "mark"), [("all", "fc.json~"), ("top", "fc.tally~")])
+def test_killed_at_random_moments_it_resumes_and_ends_in_the_same_files(tmp_path: Path, keep: str, mark: str) -> None:
     def start(folder: str, seconds: float) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path / folder), str(seconds)])
+        return subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path / folder), str(seconds), keep])
 
     assert start("want", 0).wait() == 0
-    rng, sidecar, kills = np.random.Generator(np.random.PCG64(4)), tmp_path / "got" / "fc.json~", 0
+    rng, sidecar, kills = np.random.Generator(np.random.PCG64(4)), tmp_path / "got" / mark, 0
     while True:
-        before = sidecar.read_text() if sidecar.exists() else ""
+        before = _read(sidecar)
         child = start("got", 0.004)
-        while child.poll() is None and (sidecar.read_text() if sidecar.exists() else before) == before:
+        while child.poll() is None and (_read(sidecar) or before) == before:
             time.sleep(0.005)
         time.sleep(float(rng.uniform(0, 0.4)))
         if child.poll() is not None:
@@ -280,3 +351,10 @@ def test_killed_at_random_moments_it_resumes_and_ends_in_the_same_files(tmp_path
     assert child.returncode == 0 and kills >= 3
     want = {p.name: p.read_bytes() for p in (tmp_path / "want").iterdir()}
     assert {p.name: p.read_bytes() for p in (tmp_path / "got").iterdir() if not p.name.startswith(".")} == want
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
-from conceptx.activations.layers import capturing, list_layers
+from conceptx.activations.layers import capturing, expand_layers, list_functions, list_layers
 from conceptx.errors import InputError
-from tests.activations.networks import SIDE, Residual, residual, tokens
+from tests.activations.networks import SIDE, Branching, Functional, Residual, Restless, residual, seeded, tokens
 
 
 def _batch(n: int = 5) -> torch.Tensor:
@@ -155,3 +157,155 @@ def test_a_module_under_two_names_and_a_path_with_odd_characters() -> None:
         got = run(x)
     assert torch.equal(got["2@2"], torch.relu(model[0](x)))
     assert torch.equal(got["odd[x]@2"], model(x))
+
+
+def test_patterns_become_the_layers_that_they_fit() -> None:
+    model = residual()
+    assert expand_layers(model, ["conv?", "fc", "relu@*", "*"], _batch())[:5] == (
+        "conv1",
+        "conv2",
+        "fc",
+        "relu@1",
+        "relu@2",
+    )
+    with pytest.raises(InputError) as caught:
+        expand_layers(model, ["cnov*"], _batch())
+    assert str(caught.value).startswith("layer 'cnov*': no layer fits this pattern; did you mean 'conv")
+    odd = nn.Sequential(nn.Linear(4, 3))
+    odd.add_module("a*b", nn.Linear(3, 2))
+    assert expand_layers(odd, ["a*b", "missing"], torch.zeros(1, 4)) == ("a*b", "missing")
+
+
+def test_a_layer_that_a_branch_skips() -> None:
+    model = seeded(Branching)
+    bright, dark = torch.ones(2, 3, SIDE, SIDE), -torch.ones(2, 3, SIDE, SIDE)
+    with capturing(model, ["extra"]) as run:
+        run(bright)
+        with pytest.raises(InputError) as caught:
+            run(dark)
+    assert str(caught.value) == (
+        "layer 'extra': the forward pass skips it on some images (a branch of the model depends on the image); "
+        "choose a layer that every image reaches"
+    )
+    with (
+        pytest.raises(InputError, match="the forward pass does not call this module"),
+        capturing(model, ["gate"]) as run,
+    ):
+        run(bright)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_values_that_are_no_numbers(bad: float) -> None:
+    model = residual()
+    model.conv1.bias.data[0] = bad
+    with pytest.raises(InputError) as caught, capturing(model, ["conv1", "fc"]) as run:
+        run(_batch())
+    assert str(caught.value) == (
+        "layer 'conv1': the model puts out values that are no numbers (NaN or infinite); "
+        "check the weights and the preprocessing"
+    )
+
+
+def test_the_side_of_the_nonlinearity_is_said() -> None:
+    sides = {info.name: info.nonlinearity for info in list_layers(residual(), _batch())}
+    assert sides == {
+        "conv1": "",
+        "bn1": "before relu",
+        "relu@1": "after relu",
+        "conv2": "",
+        "relu@2": "after relu",
+        "drop": "",
+        "fc": "before relu",
+        "out": "after relu",
+    }
+    functional = {info.name: info.nonlinearity for info in list_layers(seeded(Functional), _batch())}
+    assert functional["part@1"] == "after relu" and functional["stem"] == ""
+    inner = nn.Sequential(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), nn.Linear(3, 2))
+    assert [info.nonlinearity for info in list_layers(inner, torch.zeros(1, 4))] == [
+        "before relu",
+        "after relu",
+        "after relu",
+        "",
+    ]
+
+
+def test_operations_between_modules() -> None:
+    model, x = seeded(Functional), _batch()
+    names = {info.name: (info.type, info.shape, info.nonlinearity) for info in list_functions(model, x)}
+    assert names["fx:part.add"] == ("add", (4, SIDE - 2, SIDE - 2), "")
+    assert names["fx:part.relu"] == ("relu", (4, SIDE - 2, SIDE - 2), "after relu")
+    assert "fx:flatten" in names and "fx:adaptive_avg_pool2d" in names and not any("conv" in name for name in names)
+    layers = ["fx:part.add", "fx:part.add_1", "part@2", "fx:part.relu", "fx:flatten", "fc"]
+    with capturing(model, layers) as run:
+        got, again = run(x), run(x[:3])
+    with torch.inference_mode():
+        stem = model.stem(x)
+        add = model.part.conv(stem) + stem
+        first = torch.relu(add * 2)
+        second_add = model.part.conv(first) + first
+        second = torch.relu(second_add * 2)
+        want = [add, second_add, second, first, second.mean((2, 3)), model(x)]
+    assert list(got) == layers
+    for name, value in zip(layers[:4], want[:4], strict=True):
+        assert torch.equal(got[name], value), name
+    assert torch.equal(got["fc"], want[5])
+    torch.testing.assert_close(got["fx:flatten"], want[4])
+    assert len(again["fx:flatten"]) == 3
+
+
+def test_every_listed_operation_can_be_recorded_by_both_of_its_names() -> None:
+    model, x = seeded(Functional), _batch()
+    names = [info.name for info in list_functions(model, x)]
+    with capturing(model, [*names, "fx:add", "fx:add_1"]) as run:
+        got = run(x)
+    assert torch.equal(got["fx:add_1"], got["fx:part.add_1"])
+    assert expand_layers(model, ["fx:part.*"], x) == tuple(name for name in names if "part" in name)
+
+
+@pytest.mark.parametrize(
+    ("make", "layer", "message"),
+    [
+        (Functional, "fx:part.ad", "the forward pass has no operation of this name; did you mean 'part.add"),
+        (Branching, "fx:gt", "the forward pass cannot be traced ("),
+    ],
+)
+def test_operations_that_cannot_be_recorded(make: type[nn.Module], layer: str, message: str) -> None:
+    with pytest.raises(InputError) as caught, capturing(seeded(make), [layer]) as run:
+        run(_batch())
+    assert message in str(caught.value)
+
+
+def test_a_trace_that_is_not_the_model_is_refused() -> None:
+    class Counting(nn.Module):
+        calls = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return x.flatten(1) * self.calls
+
+    with pytest.raises(InputError, match="gives other values than the model"), capturing(Counting(), ["fx:mul"]) as run:
+        run(_batch())
+
+
+def test_what_is_random_in_evaluation_mode_is_the_same_in_every_pass() -> None:
+    x = _batch()
+    state = torch.random.get_rng_state()
+    with capturing(Restless(), ["fc"]) as run, capturing(Restless(), ["fc"]) as other:
+        assert torch.equal(run(x)["fc"], run(x)["fc"])
+        assert torch.equal(other(x)["fc"], run(x)["fc"])
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_copy_of_the_model_is_not_heard() -> None:
+    model = residual()
+    with capturing(model, ["fc"]) as run:
+        twin = copy.deepcopy(model)
+
+        def hook(*_: object) -> None:
+            twin(_batch(2))
+
+        handle = model.conv1.register_forward_hook(hook)
+        got = run(_batch())["fc"]
+        handle.remove()
+    with capturing(residual(), ["fc"]) as run:
+        assert torch.equal(got, run(_batch())["fc"])

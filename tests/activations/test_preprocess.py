@@ -60,3 +60,46 @@ def test_impossible_settings_are_refused(fields: dict, message: str) -> None:
     with pytest.raises(InputError) as caught:
         Preprocess(**fields)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "preprocess",
+    [
+        Preprocess(size=256, crop=224, interpolation="bicubic", mean=(127 / 255,) * 3, std=(0.1, 0.2, 1 / 3)),
+        Preprocess(size=9),
+    ],
+)
+def test_its_text_and_its_facts_make_it_again(preprocess: Preprocess) -> None:
+    assert Preprocess.from_text(preprocess.text()) == preprocess
+    facts = {name: value for name, value in preprocess.facts().items() if value is not None}
+    assert Preprocess.from_table(facts) == preprocess
+
+
+def test_one_number_stands_for_three_colours() -> None:
+    assert Preprocess.from_table({"size": 8, "mean": 0.5, "std": [0.25]}).std == (0.25, 0.25, 0.25)
+    assert Preprocess.from_text("size=8 mean=0.5").mean == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({}, "run.toml: the preprocessing has no size"),
+        ({"size": 8, "cropp": 3}, "run.toml: the preprocessing has no 'cropp'; did you mean 'crop'"),
+        ({"size": "8"}, "size is '8'; give a number of pixels"),
+        ({"size": True}, "size is True"),
+        ({"size": 8, "mean": [0.5, 0.5]}, "mean is [0.5, 0.5]; give three numbers"),
+        ({"size": 8, "std": [0.5, "a", 1]}, "give three numbers"),
+        ({"size": 8, "mean": float("nan")}, "give three numbers"),
+        ({"size": 8, "interpolation": 3}, "interpolation is 3"),
+    ],
+)
+def test_tables_that_say_nothing_clear(table: dict, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Preprocess.from_table(table, "run.toml")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["size", "size=x", "size=8 mean=a,b", "size=8 crop="])
+def test_lines_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(InputError, match=r"--preprocess: .* cannot be read; write it like size=256 crop=224"):
+        Preprocess.from_text(text)

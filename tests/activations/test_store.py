@@ -54,7 +54,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.values, _values())
     assert isinstance(found.values, np.memmap) and not found.values.flags.writeable
     assert found.meta["dead"] == ["1"] and found.meta["reduction"] == "value" and found.skipped == []
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["fc.json", "fc.npy"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fc.json", "fc.npy", "fc.units.parquet"]
     assert stored_layers(tmp_path) == ["fc"]
 
 

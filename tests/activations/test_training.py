@@ -104,7 +104,7 @@ def test_a_checkpoint_of_another_training_is_not_taken_up(tmp_path: Path) -> Non
     _train(tmp_path, images, quick)
     (tmp_path / "weights.pt").rename(tmp_path / "checkpoint.pt")
     model, _ = _train(tmp_path / "want", images, quick, seed=3)
-    (tmp_path / "checkpoint.pt").write_bytes(training._saved({"key": "another"}))
+    (tmp_path / "checkpoint.pt").write_bytes(training.saved({"key": "another"}))
     assert model_digest(_train(tmp_path, images, quick, seed=3)[0]) == model_digest(model)
     (tmp_path / "checkpoint.pt").write_bytes(b"half")
     (tmp_path / "training.json").write_text("{")

@@ -62,3 +62,33 @@ def test_top_images_of_a_unit_that_is_negative_everywhere() -> None:
 def test_top_images_are_the_greatest_with_ties_in_image_order(values: list[float], k: int) -> None:
     want = sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
     assert top_images(values, k).tolist() == want
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.25, 0.5, 1.0])
+def test_the_mean_over_the_greatest_places(share: float) -> None:
+    maps = torch.randn((2, 3, 4, 5), generator=torch.Generator().manual_seed(1))
+    taken = int(np.ceil(share * 20))
+    want = np.sort(maps.numpy().reshape(2, 3, 20), axis=2)[:, :, ::-1][:, :, :taken].astype(np.float64).mean(2)
+    np.testing.assert_allclose(reduce(maps, f"top:{share}").numpy(), want, rtol=1e-5, atol=1e-7)
+    last = maps.permute(0, 2, 3, 1)
+    np.testing.assert_allclose(reduce(last, f"top:{share}:last").numpy(), want, rtol=1e-5, atol=1e-7)
+    tokens = maps.flatten(2).transpose(1, 2)
+    np.testing.assert_allclose(reduce(tokens, f"top:{share}").numpy(), want, rtol=1e-5, atol=1e-7)
+    assert checked_reduction("a", (3, 4, 5), f"top:{share}") == f"top:{share}"
+    assert n_units((4, 5, 3), f"top:{share}:last") == 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "reduction"),
+    [((3, 4, 5), "top:0"), ((3, 4, 5), "top:1.5"), ((3,), "top:0.1"), ((4, 3), "top:0.1:last"), ((3, 4, 5), "top:x")],
+)
+def test_a_share_that_does_not_fit_is_refused(shape: tuple[int, ...], reduction: str) -> None:
+    with pytest.raises(InputError, match="does not fit an output of"):
+        checked_reduction("a", shape, reduction)
+
+
+def test_square_maps_that_have_their_channels_last_are_recognised() -> None:
+    assert default_reduction((7, 7, 96)) == "max:last"
+    assert default_reduction((96, 7, 7)) == "max"
+    assert default_reduction((7, 7, 7)) == "max"
+    assert set(reductions((7, 7, 96))) == set(reductions((96, 7, 7)))

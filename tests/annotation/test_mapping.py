@@ -200,3 +200,56 @@ def test_hostile_labels_are_mapped_or_not_but_never_break(tmp_path, label):
     assert {row.label for row in mapping.rows} == {label, "bed"}
     write_sssom(tmp_path / "m.tsv", mapping)
     assert read_sssom(tmp_path / "m.tsv").rows == mapping.rows
+
+
+def _things(*names, **more):
+    return Hierarchy.from_edges([(name, "Things") for name in names], **more)
+
+
+def test_the_class_that_more_of_the_synonyms_name_is_the_one():
+    h = _things("Bags", "Handbags", synonyms={"Handbags": ["purse", "pocketbook"]})
+    row = map_labels(["bag, handbag, pocketbook, purse"], h).row("bag, handbag, pocketbook, purse")
+    assert row.class_name == "Handbags" and not row.doubtful
+
+
+def test_synonyms_that_name_different_classes_are_doubtful():
+    row = map_labels(["earth, ground"], _things("Earth", "Grounds")).row("earth, ground")
+    assert row.class_name == "Earth" and row.alternatives == ("Grounds",) and row.doubtful
+    below = Hierarchy.from_edges([("Handbags", "Bags"), ("Bags", "Things")])
+    row = map_labels(["handbag, bag"], below).row("handbag, bag")
+    assert row.class_name == "Handbags" and not row.doubtful  # what is above it is no other class
+
+
+def test_case_and_number_do_not_decide_in_silence():
+    row = map_labels(["turkey"], _things("Turkey", "Turkeys")).row("turkey")
+    assert row.doubtful and {row.class_name, *row.alternatives} == {"Turkey", "Turkeys"}
+    row = map_labels(["crane"], _things("Cranes", "Cranes_(machines)")).row("crane")
+    assert row.class_name == "Cranes" and row.alternatives == ("Cranes_(machines)",) and row.doubtful
+
+
+def test_words_that_name_other_things_are_no_misspellings():
+    h = _things("Light_arms", "Right", "Arms", "Wineglasses", "Wire_glasses")
+    assert map_labels(["right arm"], h).class_of("right arm") is None
+    row = map_labels(["wine glass"], h).row("wine glass")
+    assert row.class_name == "Wineglasses" and row.predicate == EXACT and not row.doubtful
+
+
+def test_senses_of_wordnet_are_ranked_by_their_numbers_and_the_other_labels():
+    synonyms = {"sofa.n.01": ["couch"], "array.n.01": ["table"]}
+    edges = "sofa.n.01<furniture.n.01 couch.n.02<idea.n.01 couch.n.03<idea.n.01 array.n.01<idea.n.01 "
+    edges += "table.n.02<furniture.n.01 bed.n.01<furniture.n.01 furniture.n.01<entity.n.01 idea.n.01<entity.n.01"
+    labels = {"couch.n.02": "couch", "couch.n.03": "couch", "table.n.02": "table", "bed.n.01": "bed"}
+    h = Hierarchy.from_edges([tuple(edge.split("<")) for edge in edges.split()], labels, synonyms)
+    row = map_labels(["couch"], h).row("couch")
+    assert row.class_name == "sofa.n.01" and row.alternatives == ("couch.n.02", "couch.n.03")
+    assert row.comment == "3 classes of this name, ranked by the order of its senses"
+    assert map_labels(["table"], h).class_of("table") == "array.n.01"
+    with_bed = map_labels(["table", "bed"], h).row("table")
+    assert with_bed.class_name == "table.n.02" and with_bed.doubtful
+    assert with_bed.comment == "2 classes of this name, ranked by the other labels"
+    assert map_labels(["couch.n.02"], h).row("couch.n.02").class_name == "couch.n.02"
+
+
+def test_the_confidences_of_equal_classes_and_the_rest_add_up_to_that_of_one():
+    row = map_labels(["crane", "heron", "excavator"], HIERARCHY).row("crane")
+    assert row.comment.endswith("ranked by the other labels") and 0 < row.confidence < 0.7

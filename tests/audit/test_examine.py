@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -138,6 +139,47 @@ def test_a_forged_verdict_breaks_the_rule(run: Path) -> None:
 def test_a_table_that_is_no_table_is_a_finding(run: Path) -> None:
     (run / "verdicts.parquet").write_bytes(b"PAR1 no more")
     assert any("this is not a Parquet table" in str(f) for f in audit_run(run).findings)
+
+
+def change_manifest(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    change(manifest)
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest.update(stages=[]),
+        lambda manifest: manifest.update(stages={"verify": 7}),
+        lambda manifest: manifest["stages"].update(verify={"status": "done"}),
+        lambda manifest: manifest["stages"]["verify"].update(outputs=[]),
+        lambda manifest: manifest["stages"]["verify"]["outputs"].update({"verdicts.parquet": None}),
+    ],
+)
+def test_a_manifest_of_another_shape_is_a_finding(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    change_manifest(run, change)
+    result = audit_run(run, replay=True)
+    assert not result.passed
+    assert "another shape" in str(result.findings[-1])
+
+
+@pytest.mark.parametrize("name", ["verification.json", "images.json", "annotation.json"])
+def test_a_file_of_another_shape_is_a_finding(run: Path, name: str) -> None:
+    (run / name).write_text("[]")
+    assert name in " ".join(map(str, audit_run(run).findings))
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/etc/hostname", "a/../../outside.txt"])
+def test_a_path_out_of_the_run_is_named_and_never_read(run: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.parent / "outside.txt").write_text("secret")
+    facts = {"sha256": "0" * 64, "bytes": 6, "mtime_ns": 0}
+    change_manifest(run, lambda manifest: manifest["stages"]["annotate"]["outputs"].update({name: facts}))
+    seen: list[Path] = []
+    monkeypatch.setattr("conceptx.audit.artefacts.digest_file", lambda path: seen.append(path) or digest_file(path))
+    found = [str(finding) for finding in audit_run(run, replay=True).findings]
+    assert f"{name}: the recorded path leads out of the folder; the file was not read" in found
+    assert all(path.resolve().is_relative_to(run.resolve()) for path in seen)
 
 
 def test_an_incomplete_run_says_so(run: Path) -> None:

@@ -1,27 +1,21 @@
-"""Other methods, beside one another: formulas against their published code, files as other tools write them."""
+"""Other methods, beside one another: formulas against their published code, texts, and the table of all."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from conceptx.annotation.scenes import scenes_from_labels
 from conceptx.comparison.clip_dissect import cosine, label_units, rank_reorder, soft_wpmi, wpmi
-from conceptx.comparison.imported import expression_of, imported, read_labels
 from conceptx.comparison.invert import invert
 from conceptx.comparison.labelling import Labelling, chance
-from conceptx.comparison.llm import Endpoint, asker, label_with_llm, names_in, question
+from conceptx.comparison.meaning import Meaning
 from conceptx.comparison.scoring import compare_methods
-from conceptx.errors import InputError, JobError
+from conceptx.errors import InputError
 from conceptx.expressions import Named as Class
-from conceptx.expressions import contains, parse, to_manchester
+from conceptx.expressions import contains, normalise, parse, to_manchester
 from conceptx.ontology.hierarchy import Hierarchy
 from conceptx.tables import LabelTable
 
@@ -81,47 +75,25 @@ def test_degenerate_units_and_labels_get_no_label() -> None:
         ("contains some bed", "contains some bed"),
         ("a lamp beside two beds", "contains some (bed or lamp)"),
         ("a photo of blue sky", "contains some 'blue sky'"),
+        ("beds, lamps", "contains some (bed or lamp)"),
+        ("bed, beds", "contains some bed"),
         ("nothing of the kind", None),
         ("(bed OR", None),
+        ("(bed OR)", None),
+        ("AND", None),
+        ("(bed|car)&~lamp", "(contains some bed or contains some car) and not (contains some lamp)"),
+        ("~lamp", "not (contains some lamp)"),
+        ("bed | unicorn", "contains some bed"),
+        ("blue_sky-s", "contains some 'blue sky'"),
+        ("(blue sky-s OR bed)", "contains some bed or contains some 'blue sky'"),
+        ("Beds & other things", "contains some (bed or thing)"),
         ("", None),
     ],
 )
 def test_what_a_text_means(text: str, meant: str | None) -> None:
-    found = expression_of(text, HIERARCHY, USED)
-    wanted = None if meant is None else parse(meant)
+    found = Meaning(HIERARCHY, USED)(text)
+    wanted = None if meant is None else normalise(parse(meant))
     assert (None if found is None else to_manchester(found)) == (None if wanted is None else to_manchester(wanted))
-
-
-def test_files_of_other_tools_are_read(tmp_path: Path) -> None:
-    units = {"fc": ["0", "1", "2"]}
-    clip = tmp_path / "descriptions.csv"
-    clip.write_text("layer,unit,description,similarity\nfc,0,bed,0.1\nfc,2,a red car,0.2\n")
-    assert read_labels(clip, units) == ("CLIP-Dissect", {("fc", "0"): "bed", ("fc", "2"): "a red car"})
-    tally = tmp_path / "tally.csv"
-    tally.write_text("unit,category,label,score\n1,object,bed,0.2\n3,object,zebra,0.1\n")
-    tool, texts = read_labels(tally, units)
-    assert (tool, texts) == ("NetDissect", {("fc", "0"): "bed", ("fc", "2"): "zebra"})
-    found = imported(tally, units, HIERARCHY, sorted(USED))
-    assert set(found.labels) == {("fc", "0")}
-    assert "1 texts mean nothing" in found.note
-    milan = tmp_path / "milan.tsv"
-    milan.write_text("layer\tunit\tannotation\nfc\t1\tlamps\n")
-    assert read_labels(milan, units)[1] == {("fc", "1"): "lamps"}
-    for content, says in (
-        ("a,b\n1,2\n", "no column"),
-        ("unit,label\n9,bed\n", ":2"),
-        ("layer,unit,label\nother,0,bed\n", ""),
-    ):
-        bad = tmp_path / "bad.csv"
-        bad.write_text(content)
-        if says:
-            with pytest.raises(InputError, match=says):
-                read_labels(bad, units)
-        else:
-            assert read_labels(bad, units)[1] == {("fc", "0"): "bed"}
-    bad.write_bytes(b"\xff\xfe\x00unit")
-    with pytest.raises(InputError, match="UTF-8"):
-        read_labels(bad, units)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +101,8 @@ def world() -> tuple:
     rng = np.random.default_rng(2)
     n = 400
     shown = rng.random((n, 3)) < 0.3
-    shown[~shown.any(axis=1), 2] = True
+    bare = np.flatnonzero(~shown.any(axis=1))
+    shown[bare, bare % 3] = True
     names = [f"{i:03d}" for i in range(n)]
     rows = [(names[i], ("bed", "lamp", "car")[j]) for i, j in np.argwhere(shown).tolist()]
     images, labels = zip(*rows, strict=True)
@@ -165,59 +138,6 @@ def test_invert_finds_planted_labels(world: tuple) -> None:
     assert [to_manchester(e) for e in found.labels.values()] == [f"contains some {c}" for c in ("bed", "lamp", "car")]
 
 
-class _Chat(BaseHTTPRequestHandler):
-    answers: ClassVar[list[bytes]] = []
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        assert self.headers["authorization"] == "Bearer secret"
-        assert asked["temperature"] == 0
-        body = type(self).answers.pop(0)
-        self.send_response(302 if body == b"elsewhere" else 200)
-        if body == b"elsewhere":
-            self.send_header("location", "http://127.0.0.1:1/")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    made = HTTPServer(("127.0.0.1", 0), _Chat)
-    thread = threading.Thread(target=made.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{made.server_port}/v1"
-    made.shutdown()
-    made.server_close()
-
-
-def test_a_language_model_is_asked_and_its_first_known_name_taken(
-    server: str, world: tuple, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, _, values, shown = world
-    monkeypatch.setenv("MY_KEY", "secret")
-
-    def said(text: str) -> bytes:
-        return json.dumps({"choices": [{"message": {"content": text}}]}).encode()
-
-    _Chat.answers = [said('Sure: ["unicorn", "Beds", "x"]'), said("1. lamp\n2. y"), said("no idea")]
-    objects = [[("bed", "lamp", "car")[j] for j in range(3) if row[j]] for row in shown]
-    ask = asker(Endpoint(server, "m", "MY_KEY"))
-    found = label_with_llm(list(values), np.stack(list(values.values())), objects, HIERARCHY, USED, ask)
-    assert {k: to_manchester(e) for k, e in found.labels.items()} == {
-        ("fc", "0"): "contains some bed",
-        ("fc", "1"): "contains some lamp",
-    }
-    for body in (b"elsewhere", b"not json", b"{}"):
-        _Chat.answers = [body]
-        with pytest.raises(JobError):
-            ask("x")
-    with pytest.raises(InputError, match="not encrypted"):
-        asker(Endpoint("http://example.org/v1", "m"))
-    with pytest.raises(InputError, match="not set"):
-        asker(Endpoint(server, "m", "NO_SUCH_KEY"))
-    assert names_in("[broken") == ["[broken"]
-    assert "positive set" in question([["bed"]], [["car"]])
+def test_a_single_unit_has_no_chance_label(world: tuple) -> None:
+    alone = Labelling("alone", {("fc", "0"): contains(Class("bed"))})
+    assert not chance(alone, [("fc", "0"), ("fc", "1")], seed=0).labels

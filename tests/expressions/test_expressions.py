@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import math
+import pickle
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 
 from conceptx.errors import InputError
 from conceptx.expressions import (
+    CONTAINS,
+    MAX_DEPTH,
     NOTHING,
     THING,
     And,
@@ -32,7 +36,7 @@ from conceptx.expressions import (
     parse,
     to_dl,
     to_manchester,
-    to_rdf,
+    walk,
 )
 from tests.expressions.strategies import expressions
 
@@ -106,7 +110,7 @@ def test_description_logic_syntax_reads_back_as_it_was_printed(expression: Expre
     assert normalise(parse(to_dl(expression))) == normalise(expression)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(expressions(st.sampled_from(["A", "B", "C"])), models())
 def test_the_normal_form_means_the_same(expression: Expression, model: dict[str, frozenset[object]]) -> None:
     normal = normalise(expression)
@@ -173,40 +177,96 @@ def test_a_mistake_is_shown_where_it_is(text: str, column: int, what: str) -> No
     assert str(caught.value).splitlines()[-1].index("^") == column + 1
 
 
-def test_depth_is_bounded() -> None:
-    assert parse("(" * 50 + "A" + ")" * 50) == A
-    assert to_manchester(parse("not " * 50 + "A")).count("not") == 50
-    with pytest.raises(InputError, match="nested more than 200 deep"):
+DEEP = {
+    "parentheses": ("(", ")"),
+    "negations": ("not ", ""),
+    "negations in parentheses": ("not (", ")"),
+    "roles": ("contains some (A and ", ")"),
+    "inverse roles": ("inverse on some (", ")"),
+    "counts": ("contains min 2 (", ")"),
+    "roles in description logic": ("∃contains.(", ")"),
+    "conjunctions": ("(A and ", ")"),
+}
+
+
+@pytest.mark.parametrize("shape", DEEP)
+@pytest.mark.parametrize("levels", [50, 10_000])
+def test_a_deep_expression_is_exact_or_one_clear_sentence(shape: str, levels: int) -> None:
+    before, after = DEEP[shape]
+    text = before * levels + "B" + after * levels
+    try:
+        read = parse(text)
+    except InputError as error:
+        assert levels == 10_000 and error.what == f"the expression is nested more than {MAX_DEPTH} deep"
+        return
+    assert levels == 50 or shape == "parentheses"
+    again = pickle.loads(pickle.dumps(read))
+    assert again == read and hash(again) == hash(read)
+    assert parse(to_manchester(read)) == read and parse(to_dl(read)) == read
+    assert normalise(normalise(read)) == normalise(read)
+    assert len(list(walk(read))) >= length(read) >= 1 and str(read) == str(again)
+
+
+def test_an_open_parenthesis_is_missed_however_many_there_are() -> None:
+    with pytest.raises(InputError, match="\\) is missing"):
         parse("(" * 100_000 + "A")
-    with pytest.raises(InputError, match="nested more than 200 deep"):
-        parse("not " * 100_000 + "A")
 
 
-@given(expressions(st.sampled_from(["A", "B"]), max_leaves=5))
-def test_every_expression_has_owl_triples(expression: Expression) -> None:
-    import rdflib
+@pytest.mark.parametrize(
+    "make", [Not, lambda e: And((e, A)), lambda e: Or((A, e)), contains, lambda e: Count("max", 1, CONTAINS, e)]
+)
+def test_no_expression_is_made_that_a_walk_could_not_finish(make: Callable[[Expression], Expression]) -> None:
+    deep: Expression = B
+    for _ in range(MAX_DEPTH):
+        deep = make(deep)
+    with pytest.raises(InputError, match=f"nested more than {MAX_DEPTH} deep"):
+        make(deep)
+    assert hash(deep) == hash(pickle.loads(pickle.dumps(deep)))
+    assert isinstance(normalise(deep), Expression)
+    assert parse(to_manchester(deep)) == deep
 
-    graph = rdflib.Graph()
-    node = to_rdf(expression, graph, lambda name: f"urn:x:{name.replace(' ', '_')}")
-    assert isinstance(node, rdflib.term.Identifier)
-    mentioned = {str(t) for triple in graph for t in triple} | {str(node)}
-    assert all(f"urn:x:{name}" in mentioned for name in names(expression))
+
+def test_a_wide_expression_is_no_deep_one() -> None:
+    names_ = [Named(f"N{i}") for i in range(500)]
+    wide = parse(" or ".join(e.name for e in names_))
+    assert wide == Or(tuple(names_)) and normalise(wide) == Or(tuple(sorted(names_, key=lambda e: e.name)))
 
 
-def test_owlready_constructs_render_as_the_expression() -> None:
-    import owlready2
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hasArea value 0.5", Value("hasArea", "=", 0.5)),
+        ("hasArea some xsd:double[>= 1]", Value("hasArea", ">=", 1.0)),
+        ("inverse on some A", Some(Role("on", True), A)),
+        ("inverse (on) min 2", Count("min", 2, Role("on", True), THING)),
+        ("∃on⁻.A", Some(Role("on", True), A)),
+        ("≥2 on.(A ⊓ ¬B)", Count("min", 2, Role("on"), And((A, Not(B))))),
+        ("not contains some A and B", And((Not(contains(A)), B))),
+        ("contains some not A", contains(Not(A))),
+        ("contains some on some A", contains(Some(Role("on"), A))),
+    ],
+)
+def test_reads_every_form(text: str, expected: Expression) -> None:
+    assert parse(text) == expected
 
-    from conceptx.expressions import to_owlready
 
-    world = owlready2.World()
-    ontology = world.get_ontology("urn:test#")
-    with ontology:
-        entities = {("class", n): owlready2.types.new_class(n, (owlready2.Thing,)) for n in "AB"}
-        entities["role", "contains"] = owlready2.types.new_class("contains", (owlready2.ObjectProperty,))
-        entities["property", "hasArea"] = owlready2.types.new_class("hasArea", (owlready2.DataProperty,))
-    expression = parse("contains some (A and not B) or contains min 2 A or hasArea some xsd:double[>= 0.5]")
-    construct = to_owlready(expression, lambda kind, name: entities[kind, name])
-    shown = re.sub(r"(urn:|test\.)", "", str(construct))
-    assert "contains.some(A & Not(B))" in shown
-    assert "contains.min(2, A)" in shown
-    assert "min_inclusive = 0.5" in shown
+def test_equal_expressions_print_alike() -> None:
+    one, other = Value("hasArea", ">=", 1), Value("hasArea", ">=", 1.0)
+    assert one == other and to_manchester(one) == to_manchester(other) == "hasArea some xsd:double[>= 1.0]"
+    assert to_manchester(Value("w", "=", -0.0)) == to_manchester(Value("w", "=", 0.0)) == "w some xsd:double[= 0.0]"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Value("w", ">=", math.nan), "nan is not a finite number"),
+        (lambda: Count("min", -1, CONTAINS, A), "-1 is not a number of things"),
+        (lambda: parse("w some xsd:double[>= 1e999]"), "the number is too large"),
+        (lambda: parse("contains min 9999999999999999999999 A"), "the number is too large"),
+        (lambda: parse("A)"), r"'\)' cannot stand here"),
+        (lambda: parse("contains some A or"), "a name is missing at the end"),
+    ],
+)
+def test_what_cannot_be_meant_is_an_error(make: Callable[[], Expression], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from hashlib import sha256
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from conceptx.annotation.scenes import evaluate
+from conceptx.annotation.scenes import Scenes, evaluate
 from conceptx.errors import InputError
-from conceptx.expressions import And, Named, Or, contains, length, to_manchester
-from conceptx.induction.extents import Evaluator, atoms, extent, pack, restrict, unpack
+from conceptx.expressions import And, Named, Not, Or, contains, length, to_manchester
+from conceptx.induction.atoms import MAKERS
+from conceptx.induction.extents import Evaluator, Extents, atoms, extent, pack, restrict, unpack
 from tests.annotation.strategies import expressions, scenes
 from tests.induction.worlds import example
 
@@ -70,20 +75,49 @@ def test_the_representative_is_the_most_specific_class():
         assert depths == sorted(depths, reverse=True)
 
 
-def test_nothing_that_is_remembered_can_be_changed():
-    world, found = example(3, 200)
+def arrays_of(world: Scenes, found: Extents, judge: Evaluator) -> dict[str, np.ndarray]:
+    """Everything that is kept: of the scenes, their closure, the extents and the evaluator."""
+    kept: dict[str, np.ndarray] = {"types": world.type_of, "classes": world.type_class}
+    kept |= {f"{name} {side}": a for name, pair in world.roles.items() for side, a in enumerate(pair)}
+    kept |= {f"{name} {side}": a for name, pair in world.numbers.items() for side, a in enumerate(pair)}
+    kept |= {f"closure {name}": getattr(world.closure, name) for name in ("classes", "starts", "individuals")}
+    kept |= {f"extents {name}": getattr(found, name) for name in ("packed", "counts", "lengths", "depths")}
+    kept |= {f"row {to_manchester(e)}": row for e, row in judge._known.items()}
+    return kept
+
+
+def digests(kept: dict[str, np.ndarray]) -> dict[str, str]:
+    return {name: sha256(np.ascontiguousarray(a).tobytes()).hexdigest() for name, a in kept.items()}
+
+
+@settings(deadline=None, max_examples=30)
+@given(scenes(), st.lists(expressions(), min_size=1, max_size=6), st.data())
+def test_no_operation_changes_what_is_kept(world, asked, data):
     judge = Evaluator(world)
-    a, b = found.expressions[:2]
-    before = {e: judge.row(e).copy() for e in (a, b)}
-    for e in (And((a, b)), Or((a, b)), And((b, a)), contains(Or((a.filler, b.filler)))):
+    found = atoms(world, tuple(MAKERS), image_classes=True)
+    for e in (*asked, *found.expressions):
         judge.row(e)
-    for e, row in before.items():
-        assert np.array_equal(judge.row(e), row)
+    links = (world.hierarchy.parents_indptr, world.hierarchy.parents_indices, world.hierarchy.children_indices)
+    before, linked = digests(arrays_of(world, found, judge)), [a.tobytes() for a in links]
+    texts = (world.digest, repr(found.expressions))
+    used = np.array(data.draw(st.lists(st.booleans(), min_size=world.n_images, max_size=world.n_images)), dtype=bool)
+    results = [evaluate(e, world) for e in asked] + [unpack(extent(e, world), world.n_images) for e in asked]
+    results += [judge.held(e) for e in asked] + [found.unpacked(), unpack(found.packed, found.n_images)]
+    for a, b in pairwise([*asked, asked[0]]):
+        for e in (And((a, b)), Or((a, b)), Not(a), contains(Or((a, b))), contains(And((a, b))), And((a,)), Or((a,))):
+            results.append(judge.held(e))
+            assert not judge.row(e).flags.writeable
+    restrict(found, used)
+    atoms(world, tuple(MAKERS), min_support=2)
+    for result in results:
+        result[...] = ~result  # what a caller gets is the caller's
+    kept = arrays_of(world, found, judge)
+    assert {name: digest for name, digest in digests(kept).items() if name in before} == before
+    assert (world.digest, repr(found.expressions)) == texts and [a.tobytes() for a in links] == linked
+    for array in (*kept.values(), *(judge.row(e) for e in asked)):
+        assert not array.flags.writeable
         with pytest.raises(ValueError, match="read-only"):
-            judge.row(e)[0] = 0
-    for array in (found.packed, found.counts, found.lengths, found.depths):
-        with pytest.raises(ValueError, match="read-only"):
-            array[0] = 0
+            array[...] = 0
 
 
 def test_restriction_collapses_what_is_equal_there():
@@ -100,5 +134,5 @@ def test_restriction_collapses_what_is_equal_there():
 
 def test_an_unknown_kind_of_atom_is_an_error():
     world, _ = example(1, 50)
-    with pytest.raises(InputError, match="'colours' is not a kind of atom; use some of classes, attributes, relations"):
+    with pytest.raises(InputError, match="'colours' is not a kind of atom; use some of classes, attributes, rel"):
         atoms(world, ("colours",))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -105,7 +107,36 @@ def test_the_beam_says_that_it_has_no_certificate(world):
     for c, b in zip(certified, beamed, strict=True):
         assert not any(h.optimal for h in b) and b.hypotheses[0].score <= b.hypotheses[0].bound
         assert c.hypotheses[0].score <= b.hypotheses[0].bound
-    assert not any(h.optimal for u in induce(scenes, values, Settings(budget=10, workers=1)) for h in u)
+    for unit in induce(scenes, values, Settings(budget=10, workers=1)):
+        assert not any(h.optimal and h.length > 1 for h in unit)
+        assert unit.hypotheses[0].score <= unit.hypotheses[0].bound
+
+
+def test_branch_and_bound_says_the_same_as_complete_enumeration(world):
+    scenes, found = world
+    rng = np.random.Generator(np.random.PCG64(10))
+    held = found.unpacked()
+    values = (held[[5, 30, 60]] & ~held[[90, 20, 40]]) + 0.2 * rng.standard_normal((3, 400))
+    for settings in (ONE, replace(ONE, objective="f1"), replace(ONE, positive_from=0.8, negative_to=0.2)):
+        enumerated = induce(scenes, values, settings)
+        bounded = induce(scenes, values, replace(settings, budget=1, search="optimal", workers=2))
+        for a, b in zip(enumerated, bounded, strict=True):
+            assert b.hypotheses[0].optimal and a.n_tried == b.n_tried
+            assert a.hypotheses[0].score == pytest.approx(b.hypotheses[0].score, rel=1e-12)
+            assert b.hypotheses[0].bound == b.hypotheses[0].score
+            assert [(s.length, s.score) for s in a.frontier] == [(s.length, s.score) for s in b.frontier]
+
+
+def test_known_atoms_can_be_given(world):
+    scenes, _ = world
+    rng = np.random.Generator(np.random.PCG64(12))
+    values = rng.random((2, 400))
+    least = atoms(scenes, ("classes",), min_support=5)
+    assert induce(scenes, values, ONE, extents=least) == induce(scenes, values, ONE)
+    problem = Problem(values[0] > 0.7, values[0] < 0.5)
+    all_atoms = atoms(scenes, ("classes",))
+    settings = replace(ONE, objective="f1")
+    assert induce_problem(scenes, problem, settings, extents=all_atoms) == induce_problem(scenes, problem, settings)
 
 
 def test_longer_expressions_come_from_a_beam_on_top(world):
@@ -194,6 +225,7 @@ def test_bad_input_is_refused(world, values, settings, message):
         ({"objective": "corelation"}, "did you mean 'correlation'"),
         ({"search": "best"}, "'best' is not a search; use one of auto, optimal, beam"),
         ({"max_length": 0}, "max_length: 0 is too small"),
+        ({"seconds": 0}, "seconds: 0 is not a time; use a number above 0"),
         ({"positive_from": 0.8}, "only one of the two shares is given; give negative_to as well"),
     ],
 )

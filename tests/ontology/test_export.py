@@ -95,6 +95,17 @@ def test_owlready2_gets_the_same_classes_in_a_world_of_their_own(rich: Hierarchy
     assert to_owlready2(rich, world).world is world
 
 
+def test_rdflib_gets_what_owlready2_gets(rich: Hierarchy) -> None:
+    from rdflib import OWL, RDF, RDFS, URIRef
+
+    graph, ontology = rich.to_rdflib(), rich.to_owlready2()
+    classes = {str(c) for c in graph.subjects(RDF.type, OWL.Class)}
+    assert classes == {c.iri for c in ontology.classes()}
+    below = {(str(s), str(o)) for s, o in graph.subject_objects(RDFS.subClassOf)}
+    assert below == {(c.iri, a.iri) for c in ontology.classes() for a in c.is_a if a.iri in classes}
+    assert (URIRef("http://e.org/Sofa"), OWL.equivalentClass, URIRef("http://e.org/Couch")) in graph
+
+
 def test_an_unknown_format_is_refused(rich: Hierarchy, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the ending '\.docx' tells no format; choose one of ntriples, quadstore, r"):
         export(rich, tmp_path / "x.docx")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conceptx.errors import InputError
-from conceptx.ontology import Hierarchy
+from conceptx.ontology import Hierarchy, csr
 from tests.ontology.strategies import Edges, acyclic_edges, ancestors
 
 VEHICLES = [("car", "vehicle"), ("bus", "vehicle"), ("vehicle", "thing"), ("bed", "furniture"), ("furniture", "thing")]
@@ -78,7 +78,7 @@ def test_wu_palmer_of_a_known_tree() -> None:
     assert h.wu_palmer(h.id("car"), h.id("bed")) == pytest.approx(2 * 1 / (2 + 2 + 2 * 1))
 
 
-@pytest.mark.parametrize("count", [3, 150])
+@pytest.mark.parametrize("count", [3, 99, 100, 1500])
 def test_ancestor_sets_are_the_ancestors_of_each(count: int) -> None:
     random = np.random.Generator(np.random.PCG64(4))
     edges = [(f"c{i}", f"c{random.integers(0, i)}") for i in range(1, 300) for _ in range(3)]
@@ -87,6 +87,21 @@ def test_ancestor_sets_are_the_ancestors_of_each(count: int) -> None:
     indptr, found = h.ancestor_sets(ids)
     for k, i in enumerate(ids.tolist()):
         assert found[indptr[k] : indptr[k + 1]].tolist() == h.ancestors(i).tolist()
+
+
+@given(acyclic_edges(), st.data())
+@settings(max_examples=100, deadline=None)
+def test_the_compiled_walk_finds_what_a_walk_over_the_edges_finds(edges: Edges, data: st.DataObject) -> None:
+    h = Hierarchy.from_edges(edges)
+    ids = np.array(data.draw(st.lists(st.integers(0, len(h) - 1), max_size=70)), np.int32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csr, "_WORTH_COMPILING", 0)
+        indptr, found = h.ancestor_sets(ids)
+    assert len(indptr) == len(ids) + 1 and indptr[-1] == len(found)
+    for k, i in enumerate(ids.tolist()):
+        row = found[indptr[k] : indptr[k + 1]]
+        assert (np.diff(row) > 0).all()
+        assert _names(h, row) == ancestors(edges, h.name(i))
 
 
 @given(acyclic_edges())

@@ -53,6 +53,10 @@ def lookup() -> Lookup:
         ("Paris, Texas", "Paris,_Texas", "exact"),
         ("skyscrapper", "Skyscrapers", "distance"),
         ("trafic ligh", "Traffic_lights", "distance"),
+        ("traffic-lights", "Traffic_lights", "case"),
+        ("trafficlight", "Traffic_lights", "spacing"),
+        ("window pane", "Window_panes", "plural"),
+        ("sky scraper", "Skyscrapers", "spacing"),
         ("  Beds  ", "Beds", "exact"),
     ],
 )
@@ -147,6 +151,8 @@ def test_a_stored_index_is_taken_only_for_its_own_hierarchy(tmp_path: Path, monk
         ("cup", "cups"),
         ("child", "children"),
         ("axe", "axes"),
+        ("ski", "skis"),
+        ("taxi", "taxis"),
     ],
 )
 def test_singular_and_plural_meet(one: str, many: str) -> None:

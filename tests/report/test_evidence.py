@@ -69,6 +69,7 @@ def test_controls_and_floor(world: ReportInput) -> None:
     assert [(kind.kind, kind.n, len(kind.search)) for kind in layer.controls] == [
         ("shuffled", 20, 20),
         ("noise", 20, 20),
+        ("directions", 50, 50),
     ]
     assert (layer.floor.n, layer.floor.correlation) == (40, floor["verification"])
     pooled = sorted([*layer.controls[0].search, *layer.controls[1].search])

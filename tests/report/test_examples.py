@@ -1,4 +1,6 @@
+import hypothesis.strategies as st
 import numpy as np
+from hypothesis import given
 
 from conceptx.expressions import parse, to_manchester
 from conceptx.report import ReportInput
@@ -57,3 +59,18 @@ def test_boxes_frame_the_members_of_the_named_classes_only(world: ReportInput) -
         assert wanted == sorted(label for label in mine if label in ("ball", "ring"))
         assert sorted(b.label for b in example.boxes if not b.wanted) == sorted(x for x in mine if x == "box")
         assert all(0 <= v <= 1 for b in example.boxes for v in (b.x, b.y, b.w, b.h, b.x + b.w - 1e-4, b.y + b.h - 1e-4))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([-0.5, 0.0, 0.1, 0.2, 0.5, 1.0]), st.booleans()), min_size=1, max_size=60),
+    st.booleans(),
+)
+def test_examples_are_those_of_a_whole_sort(pairs: list[tuple[float, bool]], explained: bool) -> None:
+    values = np.array([value for value, _ in pairs], np.float32)
+    matches = np.array([match for _, match in pairs])
+    level = levels(values)
+    falling, rising = (np.argsort(key, kind="stable").tolist() for key in (-level, level))
+    missed = [i for i in rising if matches[i] and level[i] <= 0.2][:4]
+    unexpected = [i for i in falling if not matches[i] and level[i] > 0.2][:4]
+    expected = (falling[:8], missed, unexpected) if explained else (falling[:8], [], [])
+    assert choose(values, matches if explained else None) == expected

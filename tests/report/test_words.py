@@ -1,7 +1,13 @@
+from dataclasses import replace
+
+import pyarrow as pa
 import pytest
 
 from conceptx.expressions import parse
+from conceptx.report import ReportInput, gather
+from conceptx.report.measures import floor_sentences
 from conceptx.report.words import in_words
+from conceptx.tables import CONTROLS, from_rows
 
 
 @pytest.mark.parametrize(
@@ -65,3 +71,20 @@ def test_labels_come_from_the_hierarchy_and_cannot_close_their_quotes() -> None:
     assert in_words(parse("contains some Q42"), {"Q42": "”Beds” or “chairs"}.__getitem__) == (
         'images that contain “"Beds" or "chairs”'
     )
+
+
+def test_the_floor_speaks_only_of_the_controls_that_make_it(world: ReportInput) -> None:
+    evidence = gather(world)
+    said = floor_sentences(evidence)
+    assert said[0].startswith("40 control units with nothing to explain (real units with their values shuffled and ")
+    directions = next(kind for kind in evidence.layers[0].controls if kind.kind == "directions")
+    assert "None of them was confirmed." in said
+    assert said[-1] == (
+        "Beside the floor, because they may truly depend on what images show: "
+        f"{directions.verdicts['confirmed']} of 50 random directions in the layer were confirmed."
+    )
+    bright = world.controls.slice(0, 3).to_pylist()
+    rows = [row | {"layer": "pixels", "unit": "mean brightness", "kind": "brightness"} for row in bright]
+    more = replace(world, controls=pa.concat_tables([world.controls, from_rows(rows, CONTROLS)]))
+    assert "1 plain measure of the images (their mean brightness)" in floor_sentences(gather(more))[-1]
+    assert gather(more).layers[0].floor == evidence.layers[0].floor

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from conceptx.verification.controls import Floor, control_unit, generator, noise_floor, sources
+from conceptx.verification.controls import Floor, control_unit, directions, generator, noise_floor, sources
 from conceptx.verification.measures import Measured
 from conceptx.verification.statistics import Estimate
 
@@ -58,3 +58,22 @@ def test_the_floor_is_an_observed_quantile_and_counts_controls_without_a_hypothe
     floor = noise_floor([*taken, (0.0, None, None)], 0.95)
     assert floor == Floor(21, 0.18, 0.18, 0.0, 0.59, 0.5)
     assert math.isnan(noise_floor([], 0.95).verification)
+
+
+def test_noise_units_have_the_distribution_of_the_unit_that_they_are_made_from() -> None:
+    from scipy import stats
+
+    values = np.maximum(np.random.default_rng(0).gamma(0.5, size=4000) - 0.3, 0)
+    made = np.concatenate([control_unit("noise", values, SPLITS, seed=1, number=i) for i in range(5)])
+    assert stats.ks_2samp(values, made).pvalue > 0.01
+    assert (made == 0).mean() == pytest.approx((values == 0).mean(), abs=0.02)
+
+
+def test_directions_are_combinations_of_length_one_and_as_likely_as_any_other() -> None:
+    values = list(np.eye(4))
+    made = np.stack(directions(values, 4000, 0, "fc"))
+    assert np.linalg.norm(made, axis=1) == pytest.approx(1, abs=1e-5)
+    assert made.mean(axis=0) == pytest.approx(0, abs=0.03) and (made**2).mean(axis=0) == pytest.approx(0.25, abs=0.02)
+    assert np.array_equal(made, np.stack(directions(values, 4000, 0, "fc")))
+    assert not np.array_equal(made, np.stack(directions(values, 4000, 0, "fc2")))
+    assert directions(values[:1], 5, 0, "fc") == []

@@ -113,7 +113,9 @@ def test_auroc_is_u_over_pairs_and_cliffs_delta_is_its_double(sample: tuple[np.n
     expected = slow_u(values, extent) / (extent.sum() * (~extent).sum())
     assert found.value == pytest.approx(expected, abs=1e-12)
     assert found.low <= found.value <= found.high
-    assert s.cliffs_delta(s.tally(values, extent)) == pytest.approx(2 * expected - 1, abs=1e-12)
+    delta = s.cliffs_delta(s.tally(values, extent))
+    assert delta.value == pytest.approx(2 * expected - 1, abs=1e-12)
+    assert delta[1:] == pytest.approx((2 * found.low - 1, 2 * found.high - 1), nan_ok=True)
 
 
 def test_delong_variance_is_the_published_formula() -> None:
@@ -197,26 +199,6 @@ def test_wilson_is_scipys(hits: int, n: int) -> None:
     hits = min(hits, n)
     expected = stats.binomtest(hits, n).proportion_ci(method="wilson")
     assert s.wilson(hits, n) == pytest.approx((hits / n, expected.low, expected.high), abs=1e-12)
-
-
-@given(st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), max_size=30))
-def test_benjamini_hochberg_is_scipys_and_leaves_nan_out(p: list[float]) -> None:
-    values = np.array(p, dtype=float)
-    q = s.benjamini_hochberg(values)
-    tested = ~np.isnan(values)
-    assert np.isnan(q[~tested]).all()
-    if tested.any():
-        np.testing.assert_allclose(q[tested], stats.false_discovery_control(values[tested]), rtol=1e-12)
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_steps_down(p: list[float]) -> None:
-    found = s.holm(p)
-    order = np.argsort(p, kind="stable")
-    largest = 0.0
-    for step, i in enumerate(order):
-        largest = max(largest, min(1.0, p[i] * (len(p) - step)))
-        assert found[i] == pytest.approx(largest)
 
 
 def test_smallest_p_counts_the_subsets() -> None:

@@ -114,7 +114,7 @@ def test_a_units_controls_do_not_depend_on_the_other_kinds(small: World) -> None
 def test_the_floor_can_be_computed_again_from_the_table_of_controls(small: World) -> None:
     layer = small.layer(mixed(small))
     found = verify(layer, small.scenes, small.splits, small.hypotheses(layer), protocol=FAST, search=small.search())
-    rows = [r for r in found.controls.to_pylist() if r["split"] == "verification"]
+    rows = [r for r in found.controls.to_pylist() if r["split"] == "verification" and r["kind"] != "directions"]
     assert len(rows) == found.summary.floor.n == 40
     effects = [r["correlation"] for r in rows]
     assert found.summary.floor.verification == np.quantile(effects, 0.95, method="higher")
@@ -142,9 +142,9 @@ def test_untrained_units_are_reported_and_do_not_move_the_floor(small: World) ->
     found = verify(layer, small.scenes, small.splits, hypotheses, protocol=FAST, search=small.search(), untrained=layer)
     without = verify(layer, small.scenes, small.splits, hypotheses, protocol=FAST, search=small.search())
     assert found.summary.floor == without.summary.floor
-    assert set(found.summary.floors) == {"shuffled", "noise", "untrained"}
+    assert set(found.summary.floors) == {"shuffled", "noise", "untrained", "directions"}
     assert found.summary.control_counts["untrained"]["confirmed"] == 2
-    assert set(found.controls["kind"].to_pylist()) == {"shuffled", "noise", "untrained"}
+    assert set(found.controls["kind"].to_pylist()) == {"shuffled", "noise", "untrained", "directions"}
 
 
 def test_a_unit_whose_evidence_is_within_the_floor_is_not_tested(small: World) -> None:

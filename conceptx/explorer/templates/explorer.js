@@ -1,8 +1,12 @@
 "use strict";
 (() => {
   const fetchPart = async (url, options = {}) => {
-    const answer = await fetch(url, { ...options, headers: { "x-part": "1" } });
-    return { ok: answer.ok, text: await answer.text() };
+    try {
+      const answer = await fetch(url, { ...options, headers: { "x-part": "1" } });
+      return { ok: answer.ok, text: await answer.text() };
+    } catch {
+      return { ok: false, text: "The explorer does not answer any more; start it again." };
+    }
   };
 
   const wrong = (text) => {
@@ -13,7 +17,7 @@
     return line;
   };
 
-  // A form that asks: the answer replaces the content, and the form keeps its focus.
+  // A form that asks: only the answer is replaced, so what is being typed and the focus stay.
   let asked = 0;
   const ask = async (form, post) => {
     const number = ++asked;
@@ -26,22 +30,13 @@
     place.removeAttribute("aria-busy");
     const target = place.querySelector("#answer");
     if (!ok) {
-      (target || place).replaceChildren(...(target ? [wrong(text)] : [wrong(text), ...place.children]));
+      target.replaceChildren(wrong(text));
       return;
     }
     const made = new DOMParser().parseFromString(text, "text/html");
-    const fresh = target && made.querySelector("#answer");
-    if (fresh) target.replaceWith(fresh);
-    else {
-      const name = document.activeElement && document.activeElement.name;
-      const at = document.activeElement && document.activeElement.selectionStart;
-      place.replaceChildren(...made.body.childNodes);
-      const again = name && place.querySelector(`[name="${CSS.escape(name)}"]`);
-      if (again && again.type !== "checkbox") {
-        again.focus();
-        if (at != null && again.setSelectionRange && again.type !== "number") again.setSelectionRange(at, at);
-      }
-    }
+    target.replaceWith(made.querySelector("#answer"));
+    const [status, told] = [place, made].map((part) => part.querySelector("[role=status]"));
+    if (status && told) status.replaceChildren(...told.childNodes);
     if (!post) history.replaceState(null, "", url);
   };
 
@@ -57,11 +52,11 @@
 
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (form.matches("[data-replace]")) {
+    if (form.matches("[data-keep]")) {
       event.preventDefault();
       const { ok, text } = await fetchPart(form.action, { method: "POST", body: new FormData(form) });
-      if (!ok) form.querySelector("output").textContent = text;
-      else form.replaceWith(...new DOMParser().parseFromString(text, "text/html").body.childNodes);
+      const kept = ok && new DOMParser().parseFromString(text, "text/html").querySelector("output").textContent;
+      form.querySelector("output").textContent = kept || text;
     } else if (form.matches("[data-live], [data-drop]")) {
       event.preventDefault();
       clearTimeout(timer);

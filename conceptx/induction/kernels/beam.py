@@ -1,99 +1,199 @@
-"""One step of the beam: the formulas of one length joined with every atom."""
+"""One step of the beam for one unit: the formulas of one length joined with every atom."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from conceptx.induction.kernels.shared import Array, Arrays, Pool, cell_of_two, compiled, keep, scatter
+from conceptx.induction.kernels.bits import popcount16, popcount64
+from conceptx.induction.kernels.lanes import count_and_sum
+from conceptx.induction.kernels.shared import Array, Pool, cell_of_two, compiled, keep
 
 
 @compiled
-def materialise(level: int, index: Arrays, pool: Pool, members: Array) -> None:
-    """Set `members` (levels, width, images) to the images of every formula of a level, for a beam of one unit."""
-    atom_starts, atom_images, _, _ = index
-    _, _, _, _, formulas, used = pool
+def singles(
+    sizes: Array,
+    sums: Array,
+    marks: Array,
+    alls: Array,
+    factor: Array,
+    allowed: Array,
+    costs: Array,
+    pool: Pool,
+    thresholds: Array,
+) -> None:
+    """Put the best atoms and complements into the pool; `alls` is the offset, the total of q and that of the marks."""
+    n = len(factor) - 1
+    formula = np.zeros(5, np.int32)
+    for a in range(len(sizes)):
+        level = costs[a] - 1
+        if level >= thresholds.shape[0]:
+            continue
+        for form in range(2):
+            size = sizes[a] if form == 0 else n - sizes[a]
+            total = sums[a] if form == 0 else alls[1] - sums[a]
+            score = (alls[0] + total) * factor[size] * allowed[0, form]
+            if score > thresholds[level, 0]:
+                mark = marks[a] if form == 0 else alls[2] - marks[a]
+                formula[:] = (1, a, 0, 0, form)
+                keep(pool, thresholds, 0, level, score, total, mark, size, formula, form)
+
+
+@compiled
+def materialise(level: int, lanes: Array, filled: Array, pool: Pool, members: Array) -> None:
+    """Set `members` (levels, width, lanes) to the extent of every formula of a level."""
+    formulas, used = pool[4], pool[5]
     for slot in range(used[level, 0]):
         count, first, second, atom, form = formulas[level, 0, slot, :5]
         held = members[level, slot]
         if count == 1:
-            held[:] = form == 1
-            for image in atom_images[atom_starts[first] : atom_starts[first + 1]]:
-                held[image] = form == 0
-            continue
-        parent = members[first, second]
-        for image in range(len(held)):
-            held[image] = (parent[image] == bool(form & 1)) and not form & 2
-        for image in atom_images[atom_starts[atom] : atom_starts[atom + 1]]:
-            held[image] = (parent[image] == bool(form & 1)) and bool(form & 2)
-        if form & 4:
-            for image in range(len(held)):
-                held[image] = not held[image]
+            held[:] = lanes[first]
+            turned = form == 1
+        else:
+            parent, other = members[first, second], lanes[atom]
+            for j in range(len(filled)):
+                left = parent[j] if form & 1 else ~parent[j]
+                right = other[j] if form & 2 else ~other[j]
+                held[j] = left & right & filled[j]
+            turned = form & 4 != 0
+        if turned:
+            for j in range(len(filled)):
+                held[j] = filled[j] & ~held[j]
 
 
 @compiled
 def join(
     level: int,
-    index: Arrays,
-    values: Array,
-    offsets: Array,
-    totals: Array,
+    lanes: Array,
+    filled: Array,
+    q: Array,
+    marks: Array,
+    weight: Array,
+    scale: float,
+    error: float,
+    sizes: Array,
+    sums: Array,
+    mark_sums: Array,
+    alls: Array,
     factor: Array,
     allowed: Array,
     costs: Array,
-    sizes: Array,
-    sums: Array,
     pool: Pool,
     thresholds: Array,
     members: Array,
 ) -> int:
-    """Score every formula of a level joined with every atom; return how many formulas were scored."""
-    _, _, image_starts, image_atoms = index
+    """Score every formula of a level joined with every atom; return how many formulas were scored.
+
+    Sums over intersections come from the lanes, rounded; what seems to beat the threshold, or to come short of it by a
+    share of `error`, is summed exactly.
+    """
     _, beam_sums, beam_marks, beam_sizes, formulas, used = pool
-    n, columns = values.shape
     atoms, levels = len(sizes), thresholds.shape[0]
+    offset, everything, everything_marks = alls[0], alls[1], alls[2]
+    n = len(factor) - 1
     formula = np.zeros(5, np.int32)
-    both_sizes, both = np.zeros(atoms, np.int64), np.zeros((atoms, columns))
+    counts, weighed = np.zeros(atoms, np.int32), np.zeros(atoms, np.int32)
+    guess = np.zeros(atoms)
+    promising = np.zeros(atoms, np.int64)
+    both = np.zeros(lanes.shape[1], np.uint16)
+    forms = int(allowed[1].sum())
     scored = 0
     for slot in range(used[level, 0]):
-        turned = 2 * beam_sizes[level, 0, slot] > n
-        both_sizes[:] = 0
-        both[:] = 0.0
-        images = np.flatnonzero(members[level, slot] != turned)
-        scatter(images, image_starts, image_atoms, 0, values, both_sizes, both)
+        held = members[level, slot]
+        intersect(lanes, held, weight, counts, weighed)
         size, total, mark = beam_sizes[level, 0, slot], beam_sums[level, 0, slot], beam_marks[level, 0, slot]
+        estimate(counts, weighed, scale, sizes, sums, size, total, offset, everything, factor, allowed, guess)
+        found = 0
         for atom in range(atoms):
             above = level + costs[atom]
             if above >= levels:
                 break
-            if turned:
-                both_size = sizes[atom] - both_sizes[atom]
-                both_total, both_mark = sums[atom, 0] - both[atom, 0], sums[atom, 1] - both[atom, 1]
-            else:
-                both_size, both_total, both_mark = both_sizes[atom], both[atom, 0], both[atom, 1]
+            scored += forms
+            if guess[atom] > (1 - error) * thresholds[above, 0]:
+                promising[found] = atom
+                found += 1
+        order = np.argsort(-guess[promising[:found]], kind="mergesort")
+        for place in order:
+            atom = promising[place]
+            above = level + costs[atom]
+            if guess[atom] <= (1 - error) * thresholds[above, 0]:
+                continue
+            other = lanes[atom]
+            for j in range(len(both)):
+                both[j] = held[j] & other[j]
+            both_size, both_total = count_and_sum(both, q)
+            both_mark = -1.0
             for cell in range(4):
-                cell_size = both_size
-                if cell == 1:
-                    cell_size = size - both_size
-                elif cell == 2:
-                    cell_size = sizes[atom] - both_size
-                elif cell == 0:
-                    cell_size = n - size - sizes[atom] + both_size
-                cell_total = cell_of_two(cell, total, sums[atom, 0], both_total, totals[0])
-                inside = (offsets[0] + cell_total) * factor[cell_size] * allowed[1, cell]
-                outside = (offsets[0] + totals[0] - cell_total) * factor[n - cell_size] * allowed[1, cell + 4]
-                scored += int(allowed[1, cell] + allowed[1, cell + 4])
-                if inside > thresholds[above, 0] or outside > thresholds[above, 0]:
-                    cell_mark = cell_of_two(cell, mark, sums[atom, 1], both_mark, totals[1])
-                    before = formulas[level, 0, slot, 5]
-                    parts = level + 1
-                    kept, refused = cell & 1, 1 - (cell >> 1)
-                    if inside > thresholds[above, 0]:
-                        formula[:] = (4, level, slot, atom, cell)
-                        negations = (before if kept else parts - before) + refused
-                        keep(pool, thresholds, 0, above, inside, cell_total, cell_mark, cell_size, formula, negations)
-                    if outside > thresholds[above, 0]:
-                        formula[:] = (4, level, slot, atom, cell + 4)
-                        negations = (parts - before if kept else before) + 1 - refused
-                        rest, other = totals[0] - cell_total, totals[1] - cell_mark
-                        keep(pool, thresholds, 0, above, outside, rest, other, n - cell_size, formula, negations)
+                cell_size = int(cell_of_two(cell, size, sizes[atom], both_size, n))
+                cell_total = cell_of_two(cell, total, sums[atom], both_total, everything)
+                inside = (offset + cell_total) * factor[cell_size] * allowed[1, cell]
+                outside = (offset + everything - cell_total) * factor[n - cell_size] * allowed[1, cell + 4]
+                if inside <= thresholds[above, 0] and outside <= thresholds[above, 0]:
+                    continue
+                if both_mark < 0:
+                    _, both_mark = count_and_sum(both, marks)
+                cell_mark = cell_of_two(cell, mark, mark_sums[atom], both_mark, everything_marks)
+                before = formulas[level, 0, slot, 5]
+                parts = level + 1
+                kept, refused = cell & 1, 1 - (cell >> 1)
+                if inside > thresholds[above, 0]:
+                    formula[:] = (4, level, slot, atom, cell)
+                    negations = (before if kept else parts - before) + refused
+                    keep(pool, thresholds, 0, above, inside, cell_total, cell_mark, cell_size, formula, negations)
+                if outside > thresholds[above, 0]:
+                    formula[:] = (4, level, slot, atom, cell + 4)
+                    negations = (parts - before if kept else before) + 1 - refused
+                    rest, rest_mark = everything - cell_total, everything_marks - cell_mark
+                    keep(pool, thresholds, 0, above, outside, rest, rest_mark, n - cell_size, formula, negations)
     return scored
+
+
+@compiled
+def intersect(lanes: Array, held: Array, weight: Array, counts: Array, weighed: Array) -> None:
+    """Set the sizes and the rounded, weighted sums of the intersection of `held` with every row."""
+    wide, wide_held = lanes.view(np.uint64), held.view(np.uint64)
+    for a in range(len(lanes)):
+        row, words = lanes[a], wide[a]
+        count, total = 0, np.int32(0)
+        for j in range(len(weight)):
+            total += np.int32(popcount16(row[j] & held[j])) * np.int32(weight[j])
+        for j in range(len(wide_held)):
+            count += popcount64(words[j] & wide_held[j])
+        counts[a] = count
+        weighed[a] = total
+
+
+@compiled
+def higher(a: float, b: float) -> float:
+    """Return the higher of two numbers, in the form that becomes a vector instruction."""
+    return a if a > b else b
+
+
+@compiled
+def estimate(
+    counts: Array,
+    weighed: Array,
+    scale: float,
+    sizes: Array,
+    sums: Array,
+    size: int,
+    total: float,
+    offset: float,
+    everything: float,
+    factor: Array,
+    allowed: Array,
+    guess: Array,
+) -> None:
+    """Set for every atom the best score of a formula over it and a formula of this size and total, about."""
+    n = len(factor) - 1
+    f0, f1, f2, f3 = allowed[1, 0], allowed[1, 1], allowed[1, 2], allowed[1, 3]
+    f4, f5, f6, f7 = allowed[1, 4], allowed[1, 5], allowed[1, 6], allowed[1, 7]
+    for a in range(len(counts)):
+        k, x, own, own_size = counts[a], weighed[a] * scale, sums[a], sizes[a]
+        best = (offset + x) * factor[k] * f3
+        best = higher((offset + total - x) * factor[size - k] * f1, best)
+        best = higher((offset + own - x) * factor[own_size - k] * f2, best)
+        best = higher((offset + everything - total - own + x) * factor[n - size - own_size + k] * f0, best)
+        best = higher((offset + everything - x) * factor[n - k] * f7, best)
+        best = higher((offset + everything - total + x) * factor[n - size + k] * f5, best)
+        best = higher((offset + everything - own + x) * factor[n - own_size + k] * f6, best)
+        guess[a] = higher((offset + total + own - x) * factor[size + own_size - k] * f4, best)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CHILD = ("child", "subclass", "source", "sub", "narrower")
 _PARENT = ("parent", "superclass", "target", "super", "broader", "category")
 _MAX_LINE = 1 << 20
+_BLOCK = 1 << 24
 
 
 def read_edges(path: Path) -> ClassGraph:
@@ -85,6 +86,8 @@ def _delimited(path: Path) -> pa.Table:
     with buffered(path) as stream:
         head = stream.peek(_MAX_LINE)[:_MAX_LINE]
         first, newline, _ = head.partition(b"\n")
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(str(path), "is UTF-16 text", "save it as UTF-8")
         if not head:
             raise InputError(str(path), "is empty", "give one child and one parent a line")
         if not newline and len(head) >= _MAX_LINE:
@@ -101,7 +104,7 @@ def _delimited(path: Path) -> pa.Table:
             return csv.read_csv(
                 stream,
                 read_options=csv.ReadOptions(
-                    column_names=names, skip_rows=1 if len(named) >= 2 else 0, block_size=1 << 24
+                    column_names=names, skip_rows=1 if len(named) >= 2 else 0, block_size=_BLOCK
                 ),
                 parse_options=csv.ParseOptions(
                     delimiter="," if comma else "\t", quote_char='"' if comma else False, newlines_in_values=False
@@ -114,6 +117,9 @@ def _delimited(path: Path) -> pa.Table:
                 ),
             )
         except pa.ArrowException as error:
+            if "straddles two block boundaries" in str(error):
+                what = f"has a line of more than {_BLOCK >> 20} MB"
+                raise InputError(str(path), what, "give one child and one parent a line") from error
             what = f"cannot be read as {'CSV' if comma else 'TSV'} ({_plain(error)})"
             raise InputError(str(path), what, "give one child and one parent a line, in UTF-8") from error
 

@@ -30,7 +30,7 @@ _MAX_LINE = 1 << 24
 _TERM = rb"(?:<([^<>\"{}|^`\\\x00-\x20]*(?:\\[uU][0-9A-Fa-f]+[^<>\"{}|^`\\\x00-\x20]*)*)>|(_:[^\s<>\"]+))"
 _TRIPLE = re.compile(
     rb"^[ \t]*" + _TERM + rb"[ \t]*<([^<>\s]*)>[ \t]*"
-    rb"(?:" + _TERM + rb'|"((?:[^"\\\n\r]|\\.)*)"(?:@([A-Za-z0-9-]+)|\^\^<[^<>\s]*>)?)'
+    rb"(?:" + _TERM + rb'|"([^"\\\n\r]*(?:\\.[^"\\\n\r]*)*)"(?:@([A-Za-z0-9-]+)|\^\^<[^<>\s]*>)?)'
     rb"[ \t]*(?:<[^<>\s]*>|_:[^\s<>\"]+)?[ \t]*\.[ \t]*(?:#[^\n]*)?\r?$",
     re.MULTILINE,
 )
@@ -55,10 +55,11 @@ def statements(path: Path, emit: Emit) -> dict[str, str]:
         return _xml(path, emit)
     if start.startswith((b"{", b"[")) and path.name.lower().removesuffix(".gz").endswith(("json", "jsonld")):
         return _json_ld(path, emit)
-    if _looks_like_lines(start, complete=len(head) < _HEAD):
+    syntax = _rdflib_syntax(path, start)
+    if syntax in ("nt", "nquads") or _looks_like_lines(start, complete=len(head) < _HEAD):
         _lines(path, emit)
         return {}
-    return _rdflib(path, emit, _rdflib_syntax(path, start))
+    return _rdflib(path, emit, syntax)
 
 
 def _looks_like_lines(start: bytes, complete: bool) -> bool:
@@ -158,7 +159,7 @@ def _unescape(found: re.Match[str]) -> str:
 def _xml(path: Path, emit: Emit) -> dict[str, str]:
     from owlready2 import owlxml_2_ntriples, rdfxml_2_ntriples
 
-    prefixes, root = _prolog(path)
+    prefixes, root = prolog(path)
     if root.endswith("TriX"):
         _rdflib(path, emit, "trix")
         return prefixes
@@ -185,7 +186,7 @@ def _xml(path: Path, emit: Emit) -> dict[str, str]:
     return prefixes
 
 
-def _prolog(path: Path) -> tuple[dict[str, str], str]:
+def prolog(path: Path) -> tuple[dict[str, str], str]:
     """Return the namespace prefixes and the root element; refuse entities that could expand or reach outside.
 
     Only the part before the first element is read, so a hostile declaration is refused before anything expands it.

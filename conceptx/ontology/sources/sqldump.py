@@ -45,8 +45,22 @@ class Rows:
     texts: dict[str, pa.Array]
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where reading a dump can go on: `offset` bytes of the unpacked text are done with, the rest is the scanner's."""
+
+    offset: int = 0
+    in_rows: bool = False
+    creating: bool = False
+    created: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
 class DumpReader:
-    """Reads chosen columns of one table's dump; rows where `only` holds another text or number are left out."""
+    """Reads chosen columns of one table's dump; rows where `only` holds another text or number are left out.
+
+    With `start` reading goes on where another reader of the same dump was when it gave that checkpoint.
+    """
 
     def __init__(
         self,
@@ -56,8 +70,10 @@ class DumpReader:
         texts: tuple[str, ...],
         only: tuple[str, bytes] | None = None,
         accept_incomplete: bool = False,
+        start: Checkpoint | None = None,
     ) -> None:
         self.path, self.table = path, table
+        self.checkpoint = start or Checkpoint()
         self.complete = True
         self.rows_read = 0
         self.columns: tuple[str, ...] = ()
@@ -77,15 +93,22 @@ class DumpReader:
             self._pieces = []
 
     def steps(self) -> Iterator[None]:
-        """Read the dump and yield once for each megabyte of the file; `take` returns what was read since."""
+        """Read the dump and yield once for each megabyte of the file; `take` returns what was read since.
+
+        After `take`, all rows before `checkpoint` have been handed out, and none behind it.
+        """
         done = 0
         with open_bytes(self.path) as stream:
-            scanner = _Scanner(self)
+            scanner = _Scanner(self, self.checkpoint)
+            position = self.checkpoint.offset
+            stream.skip(position, self._step)
             while True:
                 data = self._read(stream)
+                position += len(data)
                 scanner.feed(data)
                 self._pieces += scanner.pieces
                 scanner.pieces = []
+                self.checkpoint = scanner.checkpoint(position)
                 reached = min(stream.packed_position() // MEGABYTE, self.megabytes - 1)
                 for _ in range(done, reached):
                     yield
@@ -100,14 +123,17 @@ class DumpReader:
         pieces, self._pieces = self._pieces, []
         return pieces
 
-    def _read(self, stream: Any) -> bytes:
+    @property
+    def _step(self) -> int:
         # What an unpacker has not yet handed out is lost where the file breaks off, so little is asked for then.
-        step = 1 << 13 if self._accept_incomplete else MEGABYTE
+        return 1 << 13 if self._accept_incomplete else MEGABYTE
+
+    def _read(self, stream: Any) -> bytes:
         parts: list[bytes] = []
         size = 0
         while size < _BLOCK:
             try:
-                data = stream.read(step)
+                data = stream.read(self._step)
             except InputError:
                 if not self._accept_incomplete:
                     raise
@@ -133,14 +159,21 @@ class DumpReader:
 class _Scanner:
     """The state between two blocks: what stands unread, the table's columns, and whether rows are being read."""
 
-    def __init__(self, reader: DumpReader) -> None:
+    def __init__(self, reader: DumpReader, start: Checkpoint) -> None:
         self.reader = reader
         self.pieces: list[Rows] = []
         self.rest = b""
-        self.in_rows = False
-        self.creating = False
-        self.created: list[str] = []
+        self.in_rows = start.in_rows
+        self.creating = start.creating
+        self.created: list[str] = list(start.created)
         self.plan: tuple[Any, ...] = ()
+        if start.columns:
+            self._lay_out(list(start.columns))
+
+    def checkpoint(self, position: int) -> Checkpoint:
+        """Return the state, `position` bytes of the unpacked dump having been fed."""
+        offset = position - len(self.rest)
+        return Checkpoint(offset, self.in_rows, self.creating, tuple(self.created), self.reader.columns)
 
     def feed(self, data: bytes) -> None:
         """Read the next block; an empty one ends the dump."""
@@ -205,6 +238,11 @@ class _Scanner:
             columns = self.created
         else:
             raise self.reader.fault("names no columns: it has no CREATE TABLE", "give the whole dump")
+        self._lay_out(columns)
+        self.in_rows = True
+
+    def _lay_out(self, columns: list[str]) -> None:
+        """Plan what to take from each of the columns of a row."""
         reader = self.reader
         wanted = [*reader._numbers, *reader._texts, *([reader._only[0]] if reader._only else [])]
         missing = [c for c in wanted if c not in columns]
@@ -220,7 +258,6 @@ class _Scanner:
         only = columns.index(reader._only[0]) if reader._only else -1
         text = np.frombuffer(reader._only[1] if reader._only else b"", np.uint8)
         self.plan = (kinds, slots, only, text)
-        self.in_rows = True
 
     def _rows(self, buffer: bytes, place: int) -> tuple[int, bool]:
         """Read rows from `place`; return where reading stopped and whether more bytes are needed."""

@@ -46,6 +46,14 @@ class SourceStream(io.RawIOBase):
         """Return how many bytes of the file on disk have been read."""
         return self._packed.tell()
 
+    def skip(self, size: int, step: int) -> None:
+        """Pass over `size` unpacked bytes: at once in a file that is not packed, else by unpacking `step` at a time."""
+        if self._unpacked is self._packed:
+            self._packed.seek(size, io.SEEK_CUR)
+            return
+        while size > 0 and (data := self.read(min(step, size))):
+            size -= len(data)
+
     def close(self) -> None:
         """Close the file."""
         if not self.closed:

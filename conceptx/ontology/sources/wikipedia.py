@@ -1,9 +1,9 @@
 """A Wikipedia's category graph from its SQL dumps: `page`, `categorylinks` and, in newer dumps, `linktarget`.
 
 `read_wikipedia` finds the dumps of a folder by their names (gz, bz2, zst or plain; ``enwiki-20260101-page.sql.gz``),
-reads them one after the other, and keeps each finished table, so that a killed build goes on where it was. `redirect`
-is read too where it is there: redirects to a class become its synonyms. `category` holds counts, which say nothing
-about the hierarchy.
+reads them one after the other, and keeps what it has read, so that a killed build goes on close to where it was.
+`redirect` is read too where it is there: redirects to a class become its synonyms. `category` holds counts, which say
+nothing about the hierarchy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from conceptx.errors import InputError
 from conceptx.files import digest_file
 from conceptx.ontology.csr import Ints
 from conceptx.ontology.records import ClassGraph, iri_tail
-from conceptx.ontology.sources.sqldump import DumpReader
+from conceptx.ontology.sources.sqldump import MEGABYTE, Checkpoint, DumpReader, Rows
 from conceptx.ontology.sources.sqlscan import NULL
 from conceptx.ontology.staging import Staging
 from conceptx.progress import Progress, silent
@@ -28,6 +28,7 @@ from conceptx.progress import Progress, silent
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_KEPT_EVERY = 256 * MEGABYTE  # of unpacked text, some seconds of reading: what a killed build reads again at most
 ENGLISH_ROOT = "Main_topic_classifications"
 CATEGORY, ARTICLE = 14, 0
 
@@ -155,22 +156,23 @@ class _Tables:
         def make() -> pa.Table:
             import pyarrow as pa
 
-            reader = DumpReader(path, table, numbers, texts, only, self.options.accept_incomplete)
-            pieces = []
+            done = self.staging.pieces(table, made_from)
+            start = None if done.state is None else _checkpoint(done.state)
+            reader = DumpReader(path, table, numbers, texts, only, self.options.accept_incomplete, start)
+            kept, rows = reader.checkpoint.offset, list[Rows]()
             for _ in self.progress(reader.steps(), total=reader.megabytes, label=f"Reading {path.name} (MB)"):
-                pieces += reader.take()
-            pieces += reader.take()
-            columns: dict[str, Any] = {
-                name: pa.array(np.concatenate([_small(p.numbers[name]) for p in pieces] or [np.zeros(0, np.int32)]))
-                for name in numbers
-            }
-            columns |= {
-                name: pa.concat_arrays([p.texts[name] for p in pieces] or [pa.array([], pa.large_binary())])
-                for name in texts
-            }
-            return pa.table(columns).replace_schema_metadata({"complete": str(reader.complete)})
+                rows += reader.take()
+                if reader.checkpoint.offset - kept >= _KEPT_EVERY:
+                    done.add(_table_of(rows, numbers, texts), asdict(reader.checkpoint))
+                    kept, rows = reader.checkpoint.offset, []
+            rows += reader.take()
+            whole = pa.concat_tables([*done.tables, _table_of(rows, numbers, texts)])
+            for k, name in enumerate(numbers):
+                whole = whole.set_column(k, name, pa.array(_small(whole[name].to_numpy())))
+            return whole.replace_schema_metadata({"complete": str(reader.complete)})
 
         result = self.staging.table(table, made_from, make)
+        self.staging.pieces(table, made_from).clear()
         if result.schema.metadata.get(b"complete") == b"False":
             self.notes.append(f"{path.name} was cut off; the rows before the cut were taken")
         return result
@@ -185,6 +187,23 @@ class _Tables:
         if "cl_to" in columns:
             return self._staged(path, "categorylinks", ("cl_from",), ("cl_to", *texts), only)
         return self._staged(path, "categorylinks", ("cl_from", "cl_target_id"), texts, only)
+
+
+def _table_of(rows: list[Rows], numbers: tuple[str, ...], texts: tuple[str, ...]) -> pa.Table:
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {
+        name: pa.array(np.concatenate([r.numbers[name] for r in rows] or [np.zeros(0, np.int64)])) for name in numbers
+    }
+    columns |= {
+        name: pa.concat_arrays([r.texts[name] for r in rows] or [pa.array([], pa.large_binary())]) for name in texts
+    }
+    return pa.table(columns)
+
+
+def _checkpoint(state: dict[str, Any]) -> Checkpoint:
+    created, columns = tuple(state["created"]), tuple(state["columns"])
+    return Checkpoint(state["offset"], state["in_rows"], state["creating"], created, columns)
 
 
 def dump_columns(path: Path, table: str) -> tuple[str, ...]:

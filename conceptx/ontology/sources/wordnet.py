@@ -18,18 +18,25 @@ from conceptx.ontology.sources.streams import buffered
 _HYPERNYMS = ("@", "@i")
 
 
-def find_nouns(folder: Path) -> Path:
-    """Return the path of `data.noun` in a WordNet folder (or in its `dict` folder)."""
-    for candidate in (folder, folder / "data.noun", folder / "dict" / "data.noun"):
-        if candidate.is_file() and candidate.name.startswith("data.noun"):
+def find_nouns(path: Path) -> Path:
+    """Return the path of `data.noun` in a WordNet folder (or in its `dict` folder), or of the WN-LMF file given."""
+    for candidate in (path, path / "data.noun", path / "dict" / "data.noun"):
+        if candidate.is_file():
             return candidate
-    raise InputError(str(folder), "holds no 'data.noun'", "give WordNet's database folder, such as /usr/share/wordnet")
+    mend = "give WordNet's database folder, such as /usr/share/wordnet, or a WN-LMF file"
+    raise InputError(str(path), "holds no 'data.noun'" if path.is_dir() else "does not exist", mend)
 
 
 def read_wordnet(path: Path) -> ClassGraph:
-    """Read the nouns of `data.noun` at `path`."""
+    """Read the nouns of `data.noun`, or of a WN-LMF file, at `path`."""
     import pyarrow as pa
 
+    with buffered(path) as stream:
+        is_xml = stream.peek(5)[:5].removeprefix(b"\xef\xbb\xbf").startswith(b"<")
+    if is_xml:
+        from conceptx.ontology.sources.wnlmf import read_wnlmf
+
+        return read_wnlmf(path)
     offsets: list[int] = []
     lemmas: list[list[str]] = []
     hypernyms: list[list[int]] = []

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conceptx.errors import InputError
 from conceptx.ontology import Hierarchy
 from conceptx.ontology.build import WikipediaOptions, build_wikipedia
-from conceptx.ontology.sources import wikipedia
+from conceptx.ontology.sources import sqldump, wikipedia
 from conceptx.ontology.sources.sqldump import DumpReader
+from tests.benchmarks.synthetic_hierarchy import category_graph, write_dumps
 from tests.ontology.dumps import table, write_wiki
 
 ROOT = "Main_topic_classifications"
@@ -104,6 +111,82 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest
     assert read == ["page", "categorylinks", "linktarget", "linktarget"]
     assert list(h.names) == CONTENT
     assert {p.name for p in tmp_path.iterdir()} == {"dumps", "out"}
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _killed_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> list[int]:
+    """Build `dumps` once as a whole and once killed at random places; return where each reading began."""
+    build_wikipedia(tmp_path / "dumps", tmp_path / "whole")
+    monkeypatch.setattr(sqldump, "MEGABYTE", block // 2)
+    monkeypatch.setattr(sqldump, "_BLOCK", block)
+    monkeypatch.setattr(wikipedia, "_KEPT_EVERY", 2 * block)
+    starts: list[int] = []
+    random = np.random.Generator(np.random.PCG64(8))
+
+    class Killed(DumpReader):
+        def steps(self):  # type: ignore[no-untyped-def]
+            starts.append(self.checkpoint.offset)
+            end = self.checkpoint.offset + int(random.integers(4 * block, 40 * block))
+            for step in super().steps():
+                if self.checkpoint.offset > end:
+                    raise KeyboardInterrupt
+                yield step
+
+    monkeypatch.setattr(wikipedia, "DumpReader", Killed)
+    for _ in range(500):
+        if (tmp_path / "out").exists():
+            break
+        try:
+            build_wikipedia(tmp_path / "dumps", tmp_path / "out")
+        except KeyboardInterrupt:
+            assert not (tmp_path / "out").exists()
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "whole")
+    assert {p.name for p in tmp_path.iterdir()} == {"dumps", "out", "whole"}
+    return starts
+
+
+@pytest.mark.parametrize(("layout", "style"), [(1, "lines"), (2, "mysqldump"), (3, "mysqldump"), (3, "lines")])
+def test_a_build_killed_anywhere_goes_on_inside_the_table_and_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: int, style: str
+) -> None:
+    write_wiki(tmp_path / "dumps", [*LINKS, *((f"Song_{k}", "Music") for k in range(300))], layout, style)
+    starts = _killed_and_resumed(tmp_path, monkeypatch, 300)
+    assert len(starts) > 4 and max(starts) > 600
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2"])
+def test_a_packed_dump_is_unpacked_again_up_to_where_a_killed_build_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packing: str
+) -> None:
+    write_dumps(tmp_path / "dumps", category_graph(6000))
+    for path in list((tmp_path / "dumps").iterdir()):
+        packed = {"gz": gzip, "bz2": bz2}[packing].compress(path.read_bytes(), 1)
+        path.with_name(f"{path.name}.{packing}").write_bytes(packed)
+        path.unlink()
+    starts = _killed_and_resumed(tmp_path, monkeypatch, 1 << 14)
+    assert len(starts) > 4 and max(starts) > 1 << 15
+
+
+@pytest.mark.slow
+def test_a_build_killed_by_the_system_gives_the_same_bytes(tmp_path: Path) -> None:
+    write_dumps(tmp_path / "dumps", category_graph(150_000), packed=True)
+    build_wikipedia(tmp_path / "dumps", tmp_path / "whole")
+    code = (
+        "import sys; from pathlib import Path; from conceptx.ontology.build import build_wikipedia\n"
+        "from conceptx.ontology.sources import wikipedia; wikipedia._KEPT_EVERY = 1 << 22\n"
+        "build_wikipedia(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "dumps"), str(tmp_path / "out")]
+    for seconds in (1.0, 1.6, 2.2, 2.8, 3.4):
+        with subprocess.Popen(command) as process:
+            time.sleep(seconds)
+            process.kill()
+    subprocess.run(command, check=True)
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "whole")
+    assert {p.name for p in tmp_path.iterdir()} == {"dumps", "out", "whole"}
 
 
 def test_a_changed_dump_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,53 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "data.noun").write_text("child\tparent\n")
     with pytest.raises(InputError, match=r"data\.noun:1: is no line of a WordNet database: 'child\\tparent"):
         build_wordnet(tmp_path, tmp_path / "out")
+
+
+LMF = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE LexicalResource SYSTEM "http://127.0.0.1:9/WN-LMF-1.1.dtd">
+<LexicalResource><Lexicon id="x" language="en">
+<LexicalEntry id="e1"><Lemma writtenForm="entity" partOfSpeech="n"/><Sense id="s1" synset="y1"/></LexicalEntry>
+<LexicalEntry id="e2"><Lemma writtenForm="furniture" partOfSpeech="n"/><Sense id="s2" synset="y2"/></LexicalEntry>
+<LexicalEntry id="e3"><Lemma writtenForm="bed" partOfSpeech="n"/><Sense id="s3" synset="y3"/>
+  <Sense id="s4" synset="y4"/></LexicalEntry>
+<LexicalEntry id="e4"><Lemma writtenForm="bed" partOfSpeech="v"/><Sense id="s5" synset="y5"/></LexicalEntry>
+<LexicalEntry id="e5"><Lemma writtenForm="bottom" partOfSpeech="n"/><Sense id="s6" synset="y4"/></LexicalEntry>
+<LexicalEntry id="e6"><Lemma writtenForm="piece of furniture" partOfSpeech="n"/>
+  <Sense id="s7" synset="y2"/></LexicalEntry>
+<LexicalEntry id="e7"><Lemma writtenForm="Paris" partOfSpeech="n"/><Sense id="s8" synset="y6"/></LexicalEntry>
+<Synset id="y1" partOfSpeech="n"/>
+<Synset id="y2" partOfSpeech="n" members="e2 e6"><SynsetRelation relType="hypernym" target="y1"/></Synset>
+<Synset id="y3" partOfSpeech="n"><SynsetRelation relType="hypernym" target="y2"/></Synset>
+<Synset id="y4" partOfSpeech="n" members="s4 s6"><SynsetRelation relType="hypernym" target="y1"/>
+  <SynsetRelation relType="hyponym" target="y3"/></Synset>
+<Synset id="y5" partOfSpeech="v"><SynsetRelation relType="hypernym" target="y9"/></Synset>
+<Synset id="y6" partOfSpeech="n"><SynsetRelation relType="instance_hypernym" target="y1"/></Synset>
+</Lexicon></LexicalResource>"""
+
+
+@pytest.mark.parametrize("ending", ["xml", "xml.gz"])
+def test_the_same_wordnet_as_xml(tmp_path: Path, ending: str) -> None:
+    data = LMF.encode()
+    (tmp_path / f"wn.{ending}").write_bytes(gzip.compress(data) if ending == "xml.gz" else data)
+    h = build_wordnet(tmp_path / f"wn.{ending}", tmp_path / "out")
+    (tmp_path / "data.noun").write_text(DATA)
+    (tmp_path / "index.noun").write_text(INDEX)
+    assert h.digest == build_wordnet(tmp_path, tmp_path / "other").digest
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<rdf/>", "is XML with the root element 'rdf', not a WordNet"),
+        ("<LexicalResource/>", "holds no noun synsets with lemmas"),
+        ("<LexicalResource><Lemma/></LexicalResource>", "wn.xml:1: lacks the attribute 'writtenForm'"),
+        ("<LexicalResource><Lemma", "cannot be parsed as XML"),
+        ('<!DOCTYPE x [<!ENTITY a SYSTEM "file:///x">]><LexicalResource/>', "declares the XML entity 'a'"),
+    ],
+)
+def test_other_xml_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "wn.xml").write_text(text)
+    with pytest.raises(InputError) as error:
+        build_wordnet(tmp_path / "wn.xml", tmp_path / "out")
+    assert message in str(error.value)
+    assert not (tmp_path / "out").exists()

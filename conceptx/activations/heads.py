@@ -1,0 +1,373 @@
+"""A classifier from pretrained features: a frozen backbone, a hidden layer of ReLU units, a softmax over categories.
+
+`train_head` trains one on the categories of an image set and writes it to a folder; `load_head` makes it a model again,
+whose layer ``hidden`` is to be explained. The backbone runs over the images once; what is trained are two dense layers.
+
+The folder has ``head.pt`` (a plain state dict), ``head.json`` (what the head was made of, and how well it does),
+``curves.svg``, and ``features/`` (the backbone's values, which may be removed).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from conceptx.activations.curves import training_curves
+from conceptx.activations.functions import PREFIX
+from conceptx.activations.layers import capturing
+from conceptx.activations.models import LoadedModel, load_model, load_weights
+from conceptx.activations.naming import model_file, parse_model, with_location
+from conceptx.activations.preprocess import Preprocess
+from conceptx.activations.reproducible import reproducible, saved
+from conceptx.activations.units import reduce
+from conceptx.errors import InputError
+from conceptx.files import digest_file, write_bytes, write_json, write_text
+from conceptx.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from conceptx.images.dataset import ImageSet
+
+HIDDEN = "hidden"
+"""The layer of a head that is to be explained: dense units after their ReLU."""
+
+_FORMAT = 1
+_FEWEST = 3
+"""Images of a category: one to fit, one to stop by, one to measure with."""
+
+
+class Head(nn.Module):
+    """What is trained: `hidden` dense ReLU units over features, and `scores` of categories over these."""
+
+    def __init__(self, features: int, units: int, classes: int) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):  # the layers draw weights, which nobody uses
+            self.dense = nn.Linear(features, units)
+            self.scores = nn.Linear(units, classes)
+        self.hidden = nn.Sequential(self.dense, nn.ReLU())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the scores (N, classes) of features (N, features)."""
+        scores: Tensor = self.scores(self.hidden(features))
+        return scores
+
+
+class HeadModel(nn.Module):
+    """A backbone, one of its layers reduced to features, and the `hidden` units and `scores` of a head."""
+
+    def __init__(self, backbone: nn.Module, layer: str, reduction: str, head: Head) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.layer, self.reduction = layer, reduction
+        self.hidden, self.scores = head.hidden, head.scores
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the backbone's values (N, features) of images (N, 3, H, W); no gradient goes through them."""
+        with capturing(self.backbone, [self.layer], lambda _, output: reduce(output, self.reduction).float()) as run:
+            return run(images)[self.layer].clone()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scores (N, classes) of images (N, 3, H, W)."""
+        scores: Tensor = self.scores(self.hidden(self.features(images)))
+        return scores
+
+    def extra_repr(self) -> str:
+        """Return what tells this head from others with the same parts."""
+        return f"layer={self.layer!r}, reduction={self.reduction!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSettings:
+    """How a head is trained; `validation` and `test` are shares of every category, `patience` counts epochs."""
+
+    units: int = 64
+    epochs: int = 200
+    patience: int = 20
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    validation: float = 0.15
+    test: float = 0.15
+
+    def __post_init__(self) -> None:
+        for name in ("units", "epochs", "patience", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError("settings", f"{name} is {getattr(self, name)}", "choose a number from 1")
+        shares = self.validation, self.test
+        if min(shares) <= 0 or sum(shares) >= 1:
+            raise InputError("settings", f"validation and test are {shares}", "choose shares whose sum is below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class HeadResult:
+    """Where a head is, the classes in the order of its scores, and the shares of images that it recognises.
+
+    `accuracy` has ``fit``, ``validation`` (which chose the epoch) and ``test`` (which chose nothing); `images` has the
+    numbers of images of these parts. `confusion` counts test images by true class (rows) and recognised class.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    accuracy: Mapping[str, float]
+    images: Mapping[str, int]
+    confusion: tuple[tuple[int, ...], ...]
+    best_epoch: int
+    curves: Mapping[str, tuple[float, ...]]
+    dead_units: int
+    skipped: tuple[tuple[str, str], ...]
+
+
+def train_head(
+    backbone: LoadedModel,
+    layer: str,
+    images: ImageSet,
+    *,
+    out: Path,
+    weights: str | Path = "default",
+    reduction: str | None = None,
+    seed: int = 0,
+    settings: HeadSettings | None = None,
+    max_bad: float = 0.01,
+    progress: Progress = silent,
+) -> HeadResult:
+    """Train a head on the categories of `images` and write it to the folder `out`.
+
+    `weights` are those that `backbone` was loaded with; its name and they are recorded, so that `load_head` finds it
+    again. The epoch with the smallest loss on the validation part is kept, and the training stops when `patience`
+    epochs have not bettered it. The same seed and images give the same bits.
+    """
+    from conceptx.activations.extract import extract
+
+    if layer.startswith(PREFIX):
+        raise InputError(f"layer {layer!r}", "a head cannot stand on an operation", "name the output of a module")
+    settings, out = settings or HeadSettings(), Path(out)
+    category = dict(zip(images.ids, images.images.column("category").to_pylist(), strict=True))
+    _check_categories(category)
+    found = extract(
+        backbone.model,
+        layer,
+        images,
+        out=out / "features",
+        preprocess=backbone.preprocess,
+        reduction=reduction,
+        max_bad=max_bad,
+        progress=progress,
+    )
+    classes = tuple(sorted({category[image] for image in found.images}))
+    number = {name: i for i, name in enumerate(classes)}
+    targets = torch.tensor([number[category[image]] for image in found.images])
+    features = torch.from_numpy(np.array(found.values.T, dtype=np.float32))
+    generator = torch.Generator().manual_seed(seed)
+    parts = _divide(targets, classes, settings, generator)
+    with reproducible():
+        head, curves, best = _fit(features, targets, parts, len(classes), settings, generator, progress)
+        measured = {name: _accuracy(head, features[part], targets[part]) for name, part in parts.items()}
+        test = parts["test"]
+        confusion = torch.zeros((len(classes), len(classes)), dtype=torch.int64)
+        confusion.index_put_((targets[test], _recognised(head, features[test])), torch.tensor(1), accumulate=True)
+        with torch.inference_mode():
+            dead = int((head.hidden(features) <= 0).all(dim=0).sum())
+    state = {name: v for name, v in head.state_dict().items() if not name.startswith(f"{HIDDEN}.")}
+    write_bytes(out / "head.pt", saved(state))
+    result = HeadResult(
+        folder=out,
+        classes=classes,
+        accuracy=measured,
+        images={name: len(part) for name, part in parts.items()},
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        best_epoch=best,
+        curves={name: tuple(values) for name, values in curves.items()},
+        dead_units=dead,
+        skipped=tuple(found.skipped),
+    )
+    facts = {name: value for name, value in asdict(result).items() if name != "folder"}
+    write_json(
+        out / "head.json",
+        {
+            **facts,
+            "format": _FORMAT,
+            "model": _portable(backbone.name, out),
+            "weights": _relative(weights, out),
+            "backbone": backbone.digest,
+            "layer": layer,
+            "reduction": found.meta["reduction"],
+            "features": features.shape[1],
+            "preprocess": None if backbone.preprocess is None else backbone.preprocess.facts(),
+            "image_set": images.digest,
+            "settings": asdict(settings),
+            "seed": seed,
+            "sha256": digest_file(out / "head.pt"),
+        },
+    )
+    title = f"{len(classes)} categories, test accuracy {100 * measured['test']:.1f} % of {len(test)} images"
+    losses = {"fit": curves["loss"], "validation": curves["validation_loss"]}
+    write_text(out / "curves.svg", training_curves(title, losses, {"validation": curves["validation_accuracy"]}, best))
+    return result
+
+
+def load_head(folder: Path, backbone: LoadedModel | None = None) -> tuple[HeadModel, Preprocess | None]:
+    """Return the model of a folder that `train_head` wrote, and how images become its input.
+
+    The backbone is loaded as the folder says, unless it is given. One that is code of the user's has to be given: a
+    folder may not name code to run. A backbone that is not the one of the training is refused.
+    """
+    folder = Path(folder)
+    path = folder / "head.json"
+    facts = _facts(path)
+    if backbone is None:
+        name = _found(str(facts["model"]), folder)
+        if parse_model(name).kind in ("factory", "head"):
+            mend = "write a factory that returns load_head(FOLDER, backbone), and give --model package.module:factory"
+            raise InputError(str(path), f"its backbone is {name!r}, which a folder may not name", mend)
+        weights = str(facts["weights"])
+        backbone = load_model(name, weights if weights in ("default", "none") else folder / weights)
+    if backbone.digest != facts["backbone"]:
+        what = f"the backbone {backbone.name!r} is not the one that the head was trained on"
+        raise InputError(str(path), what, "train the head again, or bring the same weights and versions")
+    head = Head(facts["features"], facts["settings"]["units"], len(facts["classes"]))
+    load_weights(nn.ModuleDict({"dense": head.dense, "scores": head.scores}), folder / "head.pt")
+    model = HeadModel(backbone.model, str(facts["layer"]), str(facts["reduction"]), head)
+    preprocess = facts["preprocess"]
+    return model.eval(), None if preprocess is None else Preprocess.from_table(
+        {name: value for name, value in preprocess.items() if value is not None}, str(path)
+    )
+
+
+# ------------------------------------------------------------------------------------------------ the training
+
+
+def _fit(
+    features: Tensor,
+    targets: Tensor,
+    parts: Mapping[str, Tensor],
+    classes: int,
+    settings: HeadSettings,
+    generator: torch.Generator,
+    progress: Progress,
+) -> tuple[Head, dict[str, list[float]], int]:
+    """Return the head of the best epoch, taking features as they come, with the curves and that epoch."""
+    fitted, held = parts["fit"], parts["validation"]
+    mean, spread = features[fitted].mean(dim=0), features[fitted].std(dim=0, correction=0)
+    scale = torch.where(spread > 0, 1 / spread.clamp_min(torch.finfo(spread.dtype).tiny), 0.0)
+    inputs = (features - mean) * scale
+    head = Head(features.shape[1], settings.units, classes)
+    for module in (head.dense, head.scores):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+        nn.init.zeros_(module.bias)
+    optimizer = torch.optim.AdamW(
+        head.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
+    )
+    curves: dict[str, list[float]] = {"loss": [], "validation_loss": [], "validation_accuracy": []}
+    kept, best = copy.deepcopy(head.state_dict()), 0
+    for epoch in progress(range(settings.epochs), total=settings.epochs, label="training"):
+        order = fitted[torch.randperm(len(fitted), generator=generator)]
+        total = 0.0
+        for batch in torch.tensor_split(order, -(-len(order) // settings.batch_size)):
+            loss = functional.cross_entropy(head(inputs[batch]), targets[batch])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += float(loss.detach()) * len(batch)
+        with torch.inference_mode():
+            held_loss = float(functional.cross_entropy(head(inputs[held]), targets[held]))
+        curves["loss"].append(total / len(fitted))
+        curves["validation_loss"].append(held_loss)
+        curves["validation_accuracy"].append(_accuracy(head, inputs[held], targets[held]))
+        if epoch == 0 or held_loss < curves["validation_loss"][best]:
+            kept, best = copy.deepcopy(head.state_dict()), epoch
+        elif epoch - best >= settings.patience:
+            break
+    head.load_state_dict(kept)
+    with torch.no_grad():  # W ((x - mean) scale) + b = (W scale) x + (b - (W scale) mean)
+        head.dense.weight.mul_(scale)
+        head.dense.bias.sub_(head.dense.weight @ mean)
+    return head.eval(), curves, best
+
+
+def _recognised(head: Head, features: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return head.forward(features).argmax(dim=1)
+
+
+def _accuracy(head: Head, features: Tensor, targets: Tensor) -> float:
+    return float((_recognised(head, features) == targets).double().mean())
+
+
+def _divide(
+    targets: Tensor, classes: Sequence[str], settings: HeadSettings, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Divide the images into ``fit``, ``validation`` and ``test``: the same shares of every class."""
+    parts: dict[str, list[Tensor]] = {"fit": [], "validation": [], "test": []}
+    for number, name in enumerate(classes):
+        members = torch.nonzero(targets == number).flatten()
+        if len(members) < _FEWEST:
+            what = f"the category {name!r} has {len(members)} readable images"
+            raise InputError("images", what, f"give at least {_FEWEST} of every category")
+        members = members[torch.randperm(len(members), generator=generator)]
+        validation = max(round(settings.validation * len(members)), 1)
+        test = max(round(settings.test * len(members)), 1)
+        if validation + test >= len(members):
+            validation = test = 1
+        parts["validation"].append(members[:validation])
+        parts["test"].append(members[validation : validation + test])
+        parts["fit"].append(members[validation + test :])
+    return {name: torch.cat(members) for name, members in parts.items()}
+
+
+def _check_categories(category: Mapping[str, str | None]) -> None:
+    """Refuse images without a category, and images of one category, before anything long starts."""
+    image = next((image for image, name in category.items() if name is None), None)
+    if image is not None:
+        raise InputError(f"image {image!r}", "it has no category to learn", "add its category, or leave the image out")
+    if len(set(category.values())) < 2:
+        raise InputError(
+            "images", "they have no two categories to tell apart", "give images of at least two categories"
+        )
+
+
+# ------------------------------------------------------------------------------------------------ the folder
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(str(path), "there is no such file", "give the folder that conceptx train-head wrote") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(str(path), f"it cannot be read ({error})", "train the head again") from error
+    needed = {"model": str, "weights": str, "backbone": str, "layer": str, "reduction": str, "features": int}
+    whole = isinstance(facts, dict) and facts.get("format") == _FORMAT
+    whole = whole and all(isinstance(facts.get(name), kind) for name, kind in needed.items())
+    whole = whole and isinstance(facts.get("classes"), list) and isinstance(facts.get("preprocess"), (dict, type(None)))
+    units = facts["settings"].get("units") if whole and isinstance(facts.get("settings"), dict) else None
+    sizes = (facts["features"], units, len(facts["classes"])) if whole else (0,)
+    if not all(isinstance(n, int) and 0 < n < 10**6 for n in sizes) or math.prod(sizes) > 10**12:
+        raise InputError(str(path), "it is not what conceptx train-head writes", "train the head again")
+    return dict(facts)
+
+
+def _relative(weights: str | Path, folder: Path) -> str:
+    """Return where a weights file is, seen from the head's folder; ``default`` and ``none`` stay."""
+    return str(weights) if str(weights) in ("default", "none") else Path(os.path.relpath(weights, folder)).as_posix()
+
+
+def _portable(name: str, folder: Path) -> str:
+    """Return a model's name with its path, if it has one, seen from the head's folder."""
+    location = model_file(name)
+    return name if location is None else with_location(name, Path(os.path.relpath(location, folder)).as_posix())
+
+
+def _found(name: str, folder: Path) -> str:
+    """Return a model's name with its path, if it has one, as it is from here."""
+    location = model_file(name)
+    return name if location is None else with_location(name, str(folder / location))

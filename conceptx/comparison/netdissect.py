@@ -1,0 +1,237 @@
+"""Network Dissection (Bau et al. 2017): the class whose places in the images are most like those where a unit fires.
+
+A unit fires where its map is above t, the value that 0.5 % of all its places in all images exceed. The map, enlarged
+bilinearly, is compared with the regions of every class: IoU = places of both / places of either, summed over all images
+that say where their objects are. The class of the highest IoU is the unit's label, whatever the IoU, as the published
+program writes it for every unit; units above 0.04 are what the paper calls detectors.
+
+Maps are streamed: once for the thresholds, which are exact, and once for the overlaps. Nothing of the size of all maps
+is ever in memory, and no result depends on how the images were divided.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from conceptx.comparison.labelling import Key, Labelling
+from conceptx.comparison.regions import Masks, Regions
+from conceptx.errors import InputError
+from conceptx.expressions import Expression, Named, contains
+from conceptx.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from conceptx.activations.maps import MapBlock
+    from conceptx.activations.preprocess import Preprocess
+    from conceptx.annotation.scenes import Scenes
+    from conceptx.images.dataset import ImageSet
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Maps = npt.NDArray[np.float32]
+
+Network = Callable[[], "tuple[nn.Module, Preprocess]"]
+"""Gives a run's network and how images become its input, as they were when the activations were recorded."""
+
+TOP = 0.005
+DETECTOR = 0.04
+_GRID = 112
+"""The published annotations have 112 × 112 places; a smaller input has as many as it has pixels."""
+_ROOM = 1 << 29
+"""So many bytes may hold the greatest values; more units than fit are done in several passes over the images."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlaps:
+    """Places counted over all images: `both` (units, classes), those of each unit and of each class."""
+
+    both: Ints
+    units: Ints
+    classes: Ints
+
+    @property
+    def iou(self) -> Floats:
+        """The places of both over the places of either (units, classes); 0 where there is none."""
+        either = self.units[:, None] + self.classes[None, :] - self.both
+        return np.asarray(np.divide(self.both, either, out=np.zeros(self.both.shape), where=either > 0))
+
+
+def netdissect(
+    keys: Sequence[Key],
+    network: Network,
+    images: ImageSet,
+    scenes: Scenes,
+    *,
+    masks: Masks | None = None,
+    progress: Progress = silent,
+) -> Labelling:
+    """Label the units of all layers that have maps; `images` and `scenes` are the same images in the same order."""
+    from conceptx.activations.maps import capture_maps
+
+    started = time.perf_counter()
+    model, preprocess = network()
+    regions = Regions(scenes, images, preprocess, min(_GRID, preprocess.side), masks)
+    labels: dict[Key, Expression] = {}
+    texts: dict[Key, str] = {}
+    without: list[InputError] = []
+    detectors = 0
+    for layer in dict.fromkeys(layer for layer, _ in keys):
+        units = [unit for name, unit in keys if name == layer]
+        try:
+            channels, size = _channels(model, layer, units, preprocess)
+        except _NoMaps as error:
+            without.append(error)
+            continue
+
+        def stream(chosen: Sequence[int], layer: str = layer) -> Iterable[MapBlock]:
+            return capture_maps(model, layer, images, preprocess, units=chosen, progress=progress)
+
+        for part in _parts(channels, len(images) * size):
+            limits = thresholds((block.maps for block in stream(part)), len(images))
+            iou = overlaps(((images.ids[p], m) for p, m in _each(stream(part))), limits, regions).iou
+            best = np.argmax(iou, axis=1)
+            for channel, row, place in zip(part, iou, best.tolist(), strict=True):
+                if row[place] > 0:
+                    key, name = (layer, units[channels.index(channel)]), regions.classes[place]
+                    labels[key] = contains(Named(name))
+                    texts[key] = f"{scenes.hierarchy.label(scenes.hierarchy.id(name)) or name} (IoU {row[place]:.3f})"
+                    detectors += bool(row[place] > DETECTOR)
+    if not labels and without:
+        raise without[0]
+    note = f"{detectors} of {len(labels)} labelled units are detectors (IoU > {DETECTOR})"
+    if without:
+        note += f"; no maps: {', '.join(error.where for error in without)}"
+    return Labelling("Network Dissection", labels, texts, time.perf_counter() - started, note)
+
+
+def thresholds(blocks: Iterable[Maps], n_images: int, top: float = TOP) -> Floats:
+    """Return the (1 - top) quantile of each unit's values over all places of all images, interpolated linearly.
+
+    `blocks` are maps (images, units, height, width) of at most `n_images` images. It is exact: only the values that can
+    decide it are kept, the greatest `top` of them and one more.
+    """
+    kept: npt.NDArray[np.float32] | None = None
+    waiting: list[npt.NDArray[np.float32]] = []
+    count = held = room = 0
+    for maps in blocks:
+        if not len(maps):
+            continue
+        places = maps.shape[2] * maps.shape[3]
+        values = np.ascontiguousarray(maps.transpose(1, 0, 2, 3)).reshape(maps.shape[1], -1)
+        room = _needed(n_images * places, top)
+        count += values.shape[1]
+        waiting.append(values)
+        held += values.shape[1]
+        if held >= room:
+            kept, waiting, held = _greatest(kept, waiting, room), [], 0
+    if not count:
+        raise InputError("netdissect", "no image can be read", "give images that the network can see")
+    greatest = np.sort(_greatest(kept, waiting, room), axis=1).astype(np.float64)
+    place = (1.0 - top) * (count - 1)
+    low = int(place)
+    at = greatest.shape[1] - count + low  # the place among all values, counted from the end, among those kept
+    below, above = greatest[:, at], greatest[:, min(at + 1, greatest.shape[1] - 1)]
+    return np.asarray(below + (above - below) * (place - low))
+
+
+def overlaps(maps: Iterable[tuple[str, Maps]], limits: Floats, regions: Regions) -> Overlaps:
+    """Count the places of units and classes over images with their maps (units, height, width).
+
+    An image that does not say where its objects are counts for nothing: neither for the classes nor for the units.
+    """
+    n, n_classes, grid = len(limits), len(regions.classes), regions.grid
+    counted = Overlaps(np.zeros((n, n_classes), np.int64), np.zeros(n, np.int64), np.zeros(n_classes, np.int64))
+    any_region = False
+    for image, values in maps:
+        found = regions(image)
+        if found is None:
+            continue
+        any_region = True
+        shown, region = found
+        counted.classes[shown] += region.sum(axis=1)
+        firing = np.flatnonzero(values.max(axis=(1, 2)) > limits)
+        fires = enlarged(values[firing], grid).reshape(len(firing), grid * grid) > limits[firing, None]
+        counted.units[firing] += fires.sum(axis=1)
+        # Sums of up to 112 · 112 ones are exact in float32, in whatever order they are added.
+        both = fires.astype(np.float32) @ region.astype(np.float32).T
+        counted.both[firing[:, None], shown] += both.astype(np.int64)
+    if not any_region:
+        what = "no annotation says where in its image an object is"
+        raise InputError("netdissect", what, "bring images with boxes or masks of their objects")
+    return counted
+
+
+def enlarged(maps: Maps, grid: int) -> Maps:
+    """Return maps (n, height, width) bilinearly on a grid (n, grid, grid) over the same area.
+
+    The centre of a map's place is in its middle, and beyond the outermost centres the map goes on as it is there.
+    """
+    first, second, share = _between(maps.shape[1], grid)
+    rows = maps[:, first] + (maps[:, second] - maps[:, first]) * share[:, None]
+    first, second, share = _between(maps.shape[2], grid)
+    return np.asarray(rows[:, :, first] + (rows[:, :, second] - rows[:, :, first]) * share)
+
+
+class _NoMaps(InputError):  # noqa: N818 - it is raised to the user as what it is
+    """A layer has no maps."""
+
+
+def _channels(model: nn.Module, layer: str, units: Sequence[str], preprocess: Preprocess) -> tuple[list[int], int]:
+    """Return the channels that the units of a layer are, and the places of a map, by one small forward pass."""
+    import torch
+
+    from conceptx.activations.layers import capturing
+    from conceptx.activations.maps import as_maps
+
+    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
+    example = torch.zeros((1, 3, preprocess.side, preprocess.side))
+    with capturing(model, [layer], lambda _, output: output.new_zeros((1, *output.shape[1:]))) as run:
+        output = run(example if weight is None else example.to(weight.device, weight.dtype))[layer]
+    try:
+        maps = as_maps(layer, output)
+    except InputError as error:
+        what = f"{error.what}, so Network Dissection has nothing to overlap with the objects"
+        raise _NoMaps(error.where, what, "extract a convolutional layer, or leave out --method netdissect") from error
+    channels = [int(unit) if unit.isdecimal() else -1 for unit in units]
+    wrong = next((unit for unit, c in zip(units, channels, strict=True) if not 0 <= c < maps.shape[1]), None)
+    if wrong is not None:
+        what = f"unit {wrong!r} is none of its {maps.shape[1]} maps"
+        raise InputError(f"layer {layer!r}", what, "extract the layer with one unit a channel")
+    return channels, int(maps.shape[2] * maps.shape[3])
+
+
+def _each(blocks: Iterable[MapBlock]) -> Iterable[tuple[int, Maps]]:
+    for block in blocks:
+        yield from zip(block.positions, block.maps, strict=True)
+
+
+def _parts(channels: Sequence[int], values: int) -> list[list[int]]:
+    """Divide units so that the greatest of so many values of each fit into the memory set apart for them."""
+    at_once = max(1, _ROOM // (3 * 4 * _needed(values, TOP)))
+    return [list(channels[start : start + at_once]) for start in range(0, len(channels), at_once)]
+
+
+def _needed(values: int, top: float) -> int:
+    """Return how many of the greatest of so many values, or fewer, can decide the quantile."""
+    return values - int((1.0 - top) * (values - 1)) + 1
+
+
+def _greatest(
+    kept: npt.NDArray[np.float32] | None, waiting: Sequence[npt.NDArray[np.float32]], room: int
+) -> npt.NDArray[np.float32]:
+    every = np.concatenate([*([] if kept is None else [kept]), *waiting], axis=1)
+    return every if every.shape[1] <= room else np.partition(every, -room, axis=1)[:, -room:].copy()
+
+
+def _between(places: int, grid: int) -> tuple[Ints, Ints, Maps]:
+    """Return between which places of a map each cell of the grid lies, and how far it is on the way to the second."""
+    at = np.clip((np.arange(grid) + 0.5) * places / grid - 0.5, 0, places - 1)
+    first = np.floor(at).astype(np.int64)
+    return first, np.minimum(first + 1, places - 1), (at - first).astype(np.float32)

@@ -1,0 +1,106 @@
+"""Extents as the searches read them: packed rows, their first level for many units, and one unit's view of them.
+
+`Index.of` keeps the packed rows (a bit for each extent and image) and nothing of that size beside them. `first_level`
+adds up the values of many units over all extents in one pass; `view` copies the rows into lanes ordered by one unit's
+values, in which `search` and `branch` work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conceptx.induction.extents import Extents
+from conceptx.induction.problem import Target
+from conceptx.induction.relaxation import Layout, arrange
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Lanes = npt.NDArray[np.uint16]
+Array = npt.NDArray[Any]
+
+_COLUMNS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index:
+    """Packed extents (extents, words), ordered by length, with their sizes and lengths and a mark for every image.
+
+    A mark is a random whole number; the sum of the marks of an extent tells it from others.
+    """
+
+    packed: npt.NDArray[np.uint64]
+    sizes: Ints
+    lengths: Ints
+    marks: Floats
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def n_images(self) -> int:
+        """The number of images."""
+        return len(self.marks)
+
+    @classmethod
+    def of(cls, extents: Extents) -> Index:
+        """Index extents, which must be ordered by length."""
+        n = extents.n_images
+        bits = 51 - int(np.ceil(np.log2(n + 1)))
+        marks = np.random.Generator(np.random.PCG64(20140512)).integers(1 << bits, size=n).astype(np.float64)
+        return cls(np.ascontiguousarray(extents.packed), extents.counts, extents.lengths, marks)
+
+    def subset(self, atoms: Ints) -> Index:
+        """Return the index of some of the atoms, in their order."""
+        return Index(self.packed[atoms], self.sizes[atoms], self.lengths[atoms], self.marks)
+
+    def sparse(self) -> tuple[Array, Array, Array, Array]:
+        """Return atom starts and images, image starts and atoms: the same as compressed sparse rows, both ways."""
+        from conceptx.induction.kernels import packed
+
+        starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
+        images = np.empty(starts[-1], dtype=np.int32)
+        packed.list_images(self.packed, starts, images)
+        turned = np.concatenate([[0], np.cumsum(np.bincount(images, minlength=self.n_images))]).astype(np.int64)
+        atoms = np.repeat(np.arange(len(self), dtype=np.int32), self.sizes)
+        return starts, images, turned, atoms[np.argsort(images, kind="stable")]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """An index as one unit sees it: its target, the layout of the images, the rows in lanes, exact sums by atom."""
+
+    target: Target
+    layout: Layout
+    lanes: Lanes
+    sums: Floats
+
+
+def first_level(index: Index, targets: Sequence[Target]) -> Floats:
+    """Return the sum of q over every extent for every target (targets, extents), exact."""
+    from conceptx.induction.kernels import packed
+
+    found = np.empty((len(targets), len(index)))
+    for first in range(0, len(targets), _COLUMNS):
+        block = targets[first : first + _COLUMNS]
+        values = np.zeros((index.n_images, _COLUMNS))
+        for column, target in enumerate(block):
+            values[:, column] = target.q
+        sums = np.empty((len(index), _COLUMNS))
+        packed.sums(index.packed, values, sums)
+        found[first : first + len(block)] = sums[:, : len(block)].T
+    return found
+
+
+def view(index: Index, target: Target, sums: Floats) -> View:
+    """Return the index in the order of a target's values; `sums` is the target's row of `first_level`."""
+    from conceptx.induction.kernels import lanes
+
+    layout = arrange(target.q)
+    laid = np.zeros((len(index), len(layout.high)), dtype=np.uint16)
+    lanes.lay_out(index.packed, layout.slot, laid)
+    return View(target, layout, laid, sums)

@@ -1,0 +1,107 @@
+"""Extents in lanes of 16 bits, ordered by one unit's values: weighted sums over intersections in vector instructions.
+
+Literals are numbered: 2 a is atom a, 2 a + 1 its negation. Lanes, weights and slots are those of `relaxation`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conceptx.induction.kernels.bits import lowest_bit, popcount16
+from conceptx.induction.kernels.shared import Array, compiled
+
+
+@compiled
+def lay_out(packed: Array, slot: Array, lanes: Array) -> None:
+    """Copy packed rows (atoms, words) into lanes (atoms, lanes), image i to slot[i]."""
+    atoms, words = packed.shape
+    one = np.uint64(1)
+    for a in range(atoms):
+        row = lanes[a]
+        for word in range(words):
+            x = packed[a, word]
+            while x:
+                s = slot[(word << 6) + lowest_bit(x)]
+                x &= x - one
+                row[s >> 4] |= np.uint16(1 << (s & 15))
+
+
+@compiled
+def rows(lanes: Array, main: Array, weight: Array, split: int, gains: Array, losses: Array) -> None:
+    """Set P and N of the intersection of `main` with every row; weights are positive before `split`, then not."""
+    main_up, main_down = main[:split], main[split:]
+    up, down = weight[:split], weight[split:]
+    for a in range(len(lanes)):
+        first, second = lanes[a, :split], lanes[a, split:]
+        gain, loss = np.int32(0), np.int32(0)
+        for j in range(len(first)):
+            gain += np.int32(popcount16(first[j] & main_up[j])) * np.int32(up[j])
+        for j in range(len(second)):
+            loss += np.int32(popcount16(second[j] & main_down[j])) * np.int32(down[j])
+        gains[a] = gain
+        losses[a] = -loss
+
+
+@compiled
+def weight_of(row: Array, other: Array, weight: Array) -> int:
+    """Return W of the intersection of two rows."""
+    total = np.int32(0)
+    for j in range(len(weight)):
+        total += np.int32(popcount16(row[j] & other[j])) * np.int32(weight[j])
+    return int(total)
+
+
+@compiled
+def count(row: Array) -> int:
+    """Return how many bits a row has."""
+    size = np.int32(0)
+    for j in range(len(row)):
+        size += np.int32(popcount16(row[j]))
+    return int(size)
+
+
+@compiled
+def count_and_sum(row: Array, q: Array) -> tuple[int, float]:
+    """Return how many bits a row has, and the exact sum of q over them."""
+    size, total = 0, 0.0
+    one = np.uint64(1)
+    for j in range(len(row)):
+        x = np.uint64(row[j])
+        while x:
+            total += q[(j << 4) + lowest_bit(x)]
+            size += 1
+            x &= x - one
+    return size, total
+
+
+@compiled
+def signed(lanes: Array, filled: Array, literal: int, out: Array) -> None:
+    """Set `out` to the row of a literal."""
+    row = lanes[literal >> 1]
+    if literal & 1:
+        for j in range(len(filled)):
+            out[j] = filled[j] & ~row[j]
+    else:
+        out[:] = row
+
+
+@compiled
+def combined(form: int, main: Array, c: Array, d: Array, out: Array) -> None:
+    """Set `out` to the extent of a form (see `branch`) from the rows of its literals."""
+    for j in range(len(out)):
+        if form == 1:
+            out[j] = main[j] & c[j] & d[j]
+        elif form == 2:
+            out[j] = main[j] & (c[j] | d[j])
+        elif form == 3:
+            out[j] = main[j] | (c[j] & d[j])
+        elif form == 4:
+            out[j] = main[j] | c[j] | d[j]
+        elif form == 5:
+            out[j] = c[j] & (main[j] | d[j])
+        elif form == 6:
+            out[j] = c[j] | (main[j] & d[j])
+        elif form == 7:
+            out[j] = main[j] & c[j]
+        else:
+            out[j] = main[j] | c[j]
