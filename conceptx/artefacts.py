@@ -198,7 +198,7 @@ def verify_on_bank(run: Run, folder: Path, *, seed: int | None = None, progress:
     bank = read_bank(folder, seed=seed, progress=progress)
     activations = bank_activations(
         model,
-        run.request.layers,
+        recorded_layers(run),
         bank,
         preprocess=preprocess,
         reduction=run.request.reduction,

@@ -207,7 +207,8 @@ def model_read(run: Run, given: Given) -> dict[str, object]:
     """Return what the extraction depends on, beside the images."""
     request = run.request
     facts: dict[str, object] = {
-        name: getattr(request, name) for name in ("model", "layers", "reduction", "max_bad", "keep", "autocast")
+        name: getattr(request, name)
+        for name in ("model", "layers", "reduction", "preprocess", "max_bad", "keep", "autocast")
     }
     facts["weights"] = request.weights
     if request.weights == TRAINED:
@@ -220,7 +221,8 @@ def model_read(run: Run, given: Given) -> dict[str, object]:
         from conceptx.activations.models import model_digest
 
         facts["weights"] = model_digest(given.model)
-        facts["preprocess"] = None if given.preprocess is None else given.preprocess.facts()
+    if given.preprocess is not None:
+        facts["preprocess"] = given.preprocess.facts()
     facts["seed"] = request.seed
     return facts
 
@@ -318,12 +320,19 @@ def model_of(run: Run, given: Given) -> tuple[torch.nn.Module, Preprocess | None
     if given.model is not None:
         return given.model, given.preprocess
     from conceptx.activations.models import load_model
+    from conceptx.activations.preprocess import Preprocess
 
     if was_given(run.request.model):
         what = "the network of this run was an object of the Python caller's"
         raise InputError(str(run.path), what, "call from Python with the model again")
     loaded = load_model(*_named_model(run))
-    return loaded.model, loaded.preprocess
+    if given.preprocess is not None:
+        return loaded.model, given.preprocess
+    said = run.request.preprocess
+    if said is None and loaded.preprocess is None:
+        mend = 'say it with --preprocess "size=224 mean=… std=…", or as preprocess in run.toml'
+        raise InputError(f"model {run.request.model!r}", "nothing says how images become its input", mend)
+    return loaded.model, loaded.preprocess if said is None else Preprocess.from_text(said, "preprocess")
 
 
 def _named_model(run: Run) -> tuple[str, str]:

@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from conceptx import __version__
+from conceptx.activations.naming import parse_model
+from conceptx.activations.preprocess import Preprocess
 from conceptx.errors import InputError, JobError, did_you_mean
 from conceptx.files import digest_file, digest_json, remove_leftovers, write_json, write_text
 from conceptx.tables import (
@@ -64,12 +66,15 @@ class Request:
     proposed expressions on a sample of the images. `keep` is "all", or "top" for statistics and top images without the
     matrix. `device`, `autocast` (bf16, fp16) and `cluster` (auto, ray://…, whose machines exchange `blocks` there) say
     where the network runs. `single_file` puts the whole report into one page.
+
+    `preprocess` is a line as `Preprocess.text` writes it (None: the weights' own).
     """
 
     model: str | None = None
     weights: str = "default"
     layers: tuple[str, ...] = ()
     reduction: str | None = None
+    preprocess: str | None = None
     images: str | None = None
     activations: str | None = None
     labels: str | None = None
@@ -101,6 +106,10 @@ class Request:
             for name, value in (("model", self.model), ("layer", self.layers), ("images", self.images)):
                 if not value:
                     raise InputError("request", f"no {name} is given", f"add --{name}, or --activations and --labels")
+        if self.preprocess is not None:
+            Preprocess.from_text(self.preprocess, "preprocess")
+        if self.model is not None:
+            parse_model(self.model)
         if self.max_length is not None and not 1 <= self.max_length <= 6:
             raise InputError("request", f"max_length is {self.max_length}", "choose a length from 1 to 6")
         for name, value, known in (
@@ -129,7 +138,9 @@ def read_request(path: Path) -> Request:
         if name not in known:
             hint = did_you_mean(name, known)
             raise InputError(str(path), f"the key {name!r} is unknown{' (' + hint + ')' if hint else ''}", "remove it")
-        if name == "layers" and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        if name == "preprocess" and isinstance(value, dict):
+            values[name] = Preprocess.from_table(value, str(path)).text()
+        elif name == "layers" and isinstance(value, list) and all(isinstance(v, str) for v in value):
             values[name] = tuple(value)
         elif not _has_type(value, str(known[name].type)):
             raise InputError(str(path), f"{name} is {value!r}, not {known[name].type}", "mend the value")

@@ -20,10 +20,13 @@ _SEED = click.option(
 )
 
 _REQUEST_OPTIONS: tuple[Callable[..., Any], ...] = (
-    click.option("--model", help="A torchvision model, package.module:factory, or world-cnn."),
+    click.option("--model", help="A torchvision or timm name, a file, head:FOLDER, or module:factory."),
     click.option("--weights", help="default, none, or a file with a state dict.  [default: default]"),
-    click.option("--layer", "layers", multiple=True, help="A layer by its module path, relu@3 for the third call."),
-    click.option("--reduction", help="Maps to numbers: max, mean or token:cls.  [default: by the layer's shape]"),
+    click.option("--layer", "layers", multiple=True, help="A module path, relu@3, fx:NAME, or a pattern: conv*."),
+    click.option("--preprocess", help='How images become input: "size=256 crop=224 …".  [default: the weights\' own]'),
+    click.option(
+        "--reduction", help="Maps to numbers: max, mean, top:0.1, token:cls.  [default: by the layer's shape]"
+    ),
     click.option("--images", help="KIND:PATH, for example folder:PATH, coco:PATH or table:FILE."),
     click.option("--splits", type=click.Choice(["own", "original"]), help="Whose splits to use.  [default: own]"),
     click.option("--activations", type=click.Path(), help="A table of activations, in place of a model."),
@@ -148,6 +151,7 @@ def _bring_up_to_date(
 @click.option("--list-layers", is_flag=True, help="List every layer of --model, with shapes and units, and stop.")
 @click.option("--model", help="The model whose layers are listed.")
 @click.option("--weights", default="none", show_default=True, help="Its weights: default, none or a file.")
+@click.option("--preprocess", help='How images become its input, such as "size=64".  [default: the weights\' own]')
 @_SEED
 @shared
 def extract(
@@ -155,6 +159,7 @@ def extract(
     list_layers: bool,
     model: str | None,
     weights: str,
+    preprocess: str | None,
     seed: int | None,
     as_json: bool,
     quiet: bool,
@@ -165,9 +170,11 @@ def extract(
     if list_layers:
         if model is None:
             raise InputError("request", "no model is given", "add --model NAME")
+        from conceptx.activations.preprocess import Preprocess
         from conceptx.cli.models import show_layers
 
-        show_layers(model, weights, None, as_json=as_json)
+        said = None if preprocess is None else Preprocess.from_text(preprocess)
+        show_layers(model, weights, said, as_json=as_json)
         return
     if run is None:
         raise InputError("request", "no run is given", "give the folder of a run, or --list-layers --model NAME")

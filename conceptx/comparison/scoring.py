@@ -51,10 +51,10 @@ class Row:
 class MethodScore:
     """One method over all units that it labels.
 
-    Means come with 95 % intervals over units (Student's t). `overall` is the mean correlation over all units of the run,
-    0 where there is no label or it cannot be tested; `correlation` and `auroc` are means over the tested labels. `holds`
-    is the share of labels with q < 0.05 and a positive correlation, of the tested ones; `distinct` counts different
-    labels. `best` is on how many units no other method's label has a higher correlation.
+    Means come with 95 % intervals over units (Student's t). `overall` is the mean correlation over all units of the
+    run, 0 where there is no label or it cannot be tested; `correlation` and `auroc` are means over the tested labels.
+    `holds` is the share of labels with q < 0.05 and a positive correlation, of the tested ones; `distinct` counts
+    different labels. `best` is on how many units no other method's label has a higher correlation.
     """
 
     method: str

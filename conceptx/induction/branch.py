@@ -27,16 +27,16 @@ from conceptx.induction.index import Index, View, first_level
 from conceptx.induction.optimal import Candidate, in_threads
 from conceptx.induction.problem import Target
 from conceptx.induction.relaxation import Bracket, brackets, highest, weigh
-from conceptx.induction.search import blocks_of, mark_sums, started
+from conceptx.induction.search import blocks_of, lengthened, mark_sums, started
 from conceptx.progress import Progress, silent
 
 Array = npt.NDArray[Any]
 
 _CHUNK = 50_000_000
-TRACE = None
 _FOUND = 512
 _LISTED = 64
 _RAISES = 4
+_SEEDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def bounded(
             if seen is None:
                 proofs.append(Proof(found, (True,), target.ceiling(), 0, scored))
             else:
-                proofs.append(prove(index, seen, found, scored, max_length, negated, steps, seconds))
+                proofs.append(prove(index, seen, marks, found, scored, max_length, negated, steps, seconds))
         return proofs
 
     blocks = blocks_of(targets, workers)
@@ -110,6 +110,7 @@ def bounded(
 def prove(
     index: Index,
     seen: View,
+    marks: Array,
     known: Sequence[Candidate],
     scored: int,
     max_length: int = 3,
@@ -120,11 +121,11 @@ def prove(
     """Search for formulas better than `known`, within so many steps and seconds.
 
     `known` holds the best atom or negated atom of every length, and any other formulas; `scored` formulas were
-    tried to find them.
+    tried to find them. `marks` are the sums of the marks by atom.
     """
     target, top = seen.target, min(max_length, 3)
     purse = _Purse(steps, math.inf if seconds is None else time.monotonic() + seconds)
-    search = _Search(index, seen, negated)
+    search = _Search(index, seen, marks, negated)
     best = [max((c.score for c in known if c.length <= k + 1), default=0.0) for k in range(top)]
     certified, found, bound = [True], list(known), best[0]
     for level in range(2, top + 1):
@@ -136,6 +137,10 @@ def prove(
         found += news
         for k in range(top):
             best[k] = max([best[k], *(c.score for c in news if c.length <= k + 1)])
+        if level < top:
+            longer = search.lengthened(found, best[level], top)
+            found += longer
+            best[level] = max([best[level], *(c.score for c in longer)])
         certified.append(done)
         bound = best[level - 1] if done else target.ceiling()
         if not done and level == top:
@@ -154,8 +159,8 @@ def prove(
 class _Search:
     """The passes over one unit's formulas, and what they find."""
 
-    def __init__(self, index: Index, seen: View, negated: bool) -> None:
-        self._index, self._seen, self._negated = index, seen, negated
+    def __init__(self, index: Index, seen: View, marks: Array, negated: bool) -> None:
+        self._index, self._seen, self._marks, self._negated = index, seen, marks, negated
         self._brackets = brackets(seen.target)
         self._filled = np.bitwise_count(seen.layout.filled).astype(np.int64)
         self._found = (np.zeros(_FOUND), np.zeros((_FOUND, 4), dtype=np.int32), np.zeros(1, dtype=np.int64))
@@ -182,6 +187,13 @@ class _Search:
                 score = tried
             purse.spent += part.spent
         return bound
+
+    def lengthened(self, known: Sequence[Candidate], least: float, max_length: int) -> list[Candidate]:
+        """Return formulas of one of the best that are known and one more atom, if they score above `least`."""
+        seeds = sorted((c for c in known if c.length < max_length), key=lambda c: -c.score)[:_SEEDS]
+        if not seeds:
+            return []
+        return lengthened(self._index, self._seen, self._marks, seeds, max_length, self._negated, least)
 
     def take(self, known: Sequence[Candidate]) -> list[Candidate]:
         """Return what was found and is not known, best first, and forget it."""

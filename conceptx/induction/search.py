@@ -6,13 +6,13 @@ the two. It gives `branch` a score to beat, and stands in where a proof would co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from conceptx.induction.formulas import Formula, decode, extended, renamed
-from conceptx.induction.index import Floats, Index, View, first_level, view
+from conceptx.induction.formulas import Formula, Literal, decode, extended, literals, renamed
+from conceptx.induction.index import Floats, Index, Lanes, View, first_level, view
 from conceptx.induction.optimal import Candidate, Pool, allowed_forms, collect, in_threads, new_pool
 from conceptx.induction.problem import Target
 from conceptx.induction.relaxation import LANE, middling
@@ -99,33 +99,87 @@ def beam_of(
     """Return what `beam` returns for the unit of a view; `marks` are the sums of the marks by atom."""
     from conceptx.induction.kernels import beam as step
 
-    target, layout = seen.target, seen.layout
     pool, thresholds = new_pool(max_length, 1, width), np.zeros((max_length, 1))
-    allowed = allowed_forms(negated)
-    alls = np.array([target.offset, target.total, float(index.marks.sum())])
-    weight, scale = middling(layout)
-    error = _EXACT if np.array_equal(weight * scale, layout.high) else _ROUGH
-    slot_marks = np.zeros(len(layout.q))
-    slot_marks[layout.slot] = index.marks
-    step.singles(index.sizes, seen.sums, marks, alls, target.factor, allowed, index.lengths, pool, thresholds)
-    members = np.zeros((max_length, width, len(layout.high)), dtype=np.uint16)
+    members = np.zeros((max_length, width, len(seen.layout.high)), dtype=np.uint16)
+    alls = np.array([seen.target.offset, seen.target.total, float(index.marks.sum())])
+    allowed, factor = allowed_forms(negated), seen.target.factor
+    step.singles(index.sizes, seen.sums, marks, alls, factor, allowed, index.lengths, pool, thresholds)
     scored = 2 * len(index) if negated else len(index)
     for level in range(max_length - 1):
-        step.materialise(level, seen.lanes, layout.filled, pool, members)
-        scored += step.join(
-            level, seen.lanes, layout.filled, layout.q, slot_marks, weight, scale, error, index.sizes, seen.sums, marks,
-            alls, target.factor, allowed, index.lengths, pool, thresholds, members,
-        )  # fmt: skip
-    return _collect(pool), int(scored)
+        step.materialise(level, seen.lanes, seen.layout.filled, pool, members)
+        scored += _join(level, index, seen, marks, alls, allowed, pool, thresholds, members)
+    return _collect(pool, {}), scored
 
 
-def _collect(pool: Pool) -> list[Candidate]:
-    """Return what the pool holds, with the formulas put together from their parents."""
+def lengthened(
+    index: Index, seen: View, marks: Floats, seeds: Sequence[Candidate], max_length: int, negated: bool, least: float
+) -> list[Candidate]:
+    """Return the best formulas of a seed and one more atom that score above `least`, best first."""
+    pool, thresholds = new_pool(max_length, 1, len(seeds)), np.full((max_length, 1), least)
+    members = np.zeros((max_length, len(seeds), len(seen.layout.high)), dtype=np.uint16)
+    alls = np.array([seen.target.offset, seen.target.total, float(index.marks.sum())])
+    totals, seed_marks, sizes, codes, used = pool[1:]
+    known: dict[tuple[int, int], Formula] = {}
+    for seed in seeds:
+        at = (seed.length - 1, 0, int(used[seed.length - 1, 0]))
+        totals[at], seed_marks[at], sizes[at] = seed.total, seed.mark, seed.size
+        codes[at][5] = sum(not x.holds for x in literals(seed.formula))
+        members[at[0], at[2]] = _lanes_of(seed.formula, seen)
+        known[at[0], at[2]] = seed.formula
+        used[at[0], 0] += 1
+    seeded = used.copy()
+    for level in range(max_length - 1):
+        all_used, used[level] = used[level].copy(), seeded[level]
+        _join(level, index, seen, marks, alls, allowed_forms(negated), pool, thresholds, members)
+        used[level] = all_used
+    found = _collect(pool, known)
+    return [c for c in found if c.score > least]
+
+
+def _join(
+    level: int,
+    index: Index,
+    seen: View,
+    marks: Floats,
+    alls: Floats,
+    allowed: Floats,
+    pool: Pool,
+    thresholds: Floats,
+    members: Lanes,
+) -> int:
+    """Join every formula of a level of the pool with every atom; return how many formulas were scored."""
+    from conceptx.induction.kernels import beam as step
+
+    layout = seen.layout
+    weight, worth = middling(layout)
+    error = _EXACT if np.array_equal(weight * worth, layout.high) else _ROUGH
+    slot_marks = np.zeros(len(layout.q))
+    slot_marks[layout.slot] = index.marks
+    scored = step.join(
+        level, seen.lanes, layout.filled, layout.q, slot_marks, weight, worth, error, index.sizes, seen.sums, marks,
+        alls, seen.target.factor, allowed, index.lengths, pool, thresholds, members,
+    )  # fmt: skip
+    return int(scored)
+
+
+def _lanes_of(formula: Formula, seen: View) -> Lanes:
+    """Return the extent of a formula in lanes."""
+    if isinstance(formula, Literal):
+        row = seen.lanes[formula.atom]
+        return row if formula.holds else seen.layout.filled & ~row
+    combine = np.bitwise_and if formula.every else np.bitwise_or
+    return np.asarray(combine.reduce([_lanes_of(part, seen) for part in formula.parts]), dtype=np.uint16)
+
+
+def _collect(pool: Pool, known: Mapping[tuple[int, int], Formula]) -> list[Candidate]:
+    """Return what the pool holds, with the formulas put together from their parents; `known` ones are as given."""
     codes, used = pool[4], pool[5]
-    formulas: dict[tuple[int, int], Formula] = {}
+    formulas: dict[tuple[int, int], Formula] = dict(known)
     for level in range(codes.shape[0]):
         for slot in range(int(used[level, 0])):
             count, parent_level, parent, atom, cell = (int(x) for x in codes[level, 0, slot, :5])
+            if (level, slot) in known:
+                continue
             if count == 1:
                 formulas[level, slot] = decode((1, parent_level, parent, atom, cell))
             else:

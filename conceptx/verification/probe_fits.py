@@ -108,4 +108,4 @@ def _fitted(x: Floats, y: Floats, loss: Callable[[Floats], tuple[float, Floats]]
 
 
 def _squared_distances(a: Floats, b: Floats) -> Floats:
-    return np.maximum(0, (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T)
+    return np.maximum(0, (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T)  # type: ignore[no-any-return]

@@ -18,6 +18,7 @@ from conceptx.induction.problem import OBJECTIVES, target
 from conceptx.induction.search import beam_of, mark_sums
 from tests.induction.instances import everything_better, extents_of, held_of, instances
 
+LENGTHS = st.integers(1, 3)
 RELAXED = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -57,13 +58,13 @@ def test_without_a_beam_and_with_few_steps_it_stays_honest(instance, objective, 
         return
     index = Index.of(extents)
     seen = view(index, goal, first_level(index, [goal])[0])
-    beamed, scored = beam_of(index, seen, mark_sums(index), 3, negated, 40)
+    beamed, scored = beam_of(index, seen, (marks := mark_sums(index)), 3, negated, 40)
     started = [c for c in beamed if len(literals(c.formula)) == 1]
     expected = everything_better(extents, goal, 3, negated)
-    whole = prove(index, seen, started, scored, max_length=3, negated=negated)
+    whole = prove(index, seen, marks, started, scored, max_length=3, negated=negated)
     assert whole.certified == (True, True, True)
     assert close(whole.bound, max(expected[-1].values(), default=0.0))
-    stopped = prove(index, seen, started, scored, max_length=3, negated=negated, steps=steps)
+    stopped = prove(index, seen, marks, started, scored, max_length=3, negated=negated, steps=steps)
     assert stopped.bound >= max(expected[-1].values(), default=0.0) * (1 - 1e-12)
     for total, (sure, scored_formulas) in enumerate(zip(stopped.certified, expected, strict=True), start=1):
         best = max((c.score for c in stopped.found if c.length <= total), default=0.0)
