@@ -22,7 +22,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_every_stage_is_done_and_recorded(run: Run) -> None:
     stages = json.loads((run.path / "manifest.json").read_text(encoding="utf-8"))["stages"]
-    assert list(STAGES) == ["images", "train", "extract", "annotate", "induce", "verify", "truth", "report"]
+    assert list(STAGES) == [
+        "images",
+        "train",
+        "extract",
+        "annotate",
+        "induce",
+        "judge",
+        "plan",
+        "verify",
+        "truth",
+        "report",
+    ]
     assert sorted(stages) == sorted(set(STAGES) - {"judge"})
     for entry in stages.values():
         assert entry["status"] == "done"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from conceptx.comparison.counting import between, count
 from conceptx.comparison.labelling import Key, Labelling
 from conceptx.comparison.regions import Masks, Regions
 from conceptx.errors import InputError
@@ -156,27 +157,15 @@ def overlaps(maps: Iterable[tuple[str, Maps]], limits: Floats, regions: Regions)
         any_region = True
         shown, region = found
         counted.classes[shown] += region.sum(axis=1)
-        firing = np.flatnonzero(values.max(axis=(1, 2)) > limits)
-        fires = enlarged(values[firing], grid).reshape(len(firing), grid * grid) > limits[firing, None]
-        counted.units[firing] += fires.sum(axis=1)
-        # Sums of up to 112 · 112 ones are exact in float32, in whatever order they are added.
-        both = fires.astype(np.float32) @ region.astype(np.float32).T
-        counted.both[firing[:, None], shown] += both.astype(np.int64)
+        both = np.zeros((n, len(shown)), np.int64)
+        rows, columns = between(values.shape[1], grid), between(values.shape[2], grid)
+        by_cell = np.ascontiguousarray(region.T, dtype=np.uint8)
+        count(np.ascontiguousarray(values), limits, rows, columns, by_cell, counted.units, both)
+        counted.both[:, shown] += both
     if not any_region:
         what = "no annotation says where in its image an object is"
         raise InputError("netdissect", what, "bring images with boxes or masks of their objects")
     return counted
-
-
-def enlarged(maps: Maps, grid: int) -> Maps:
-    """Return maps (n, height, width) bilinearly on a grid (n, grid, grid) over the same area.
-
-    The centre of a map's place is in its middle, and beyond the outermost centres the map goes on as it is there.
-    """
-    first, second, share = _between(maps.shape[1], grid)
-    rows = maps[:, first] + (maps[:, second] - maps[:, first]) * share[:, None]
-    first, second, share = _between(maps.shape[2], grid)
-    return np.asarray(rows[:, :, first] + (rows[:, :, second] - rows[:, :, first]) * share)
 
 
 class _NoMaps(InputError):  # noqa: N818 - it is raised to the user as what it is
@@ -228,10 +217,3 @@ def _greatest(
 ) -> npt.NDArray[np.float32]:
     every = np.concatenate([*([] if kept is None else [kept]), *waiting], axis=1)
     return every if every.shape[1] <= room else np.partition(every, -room, axis=1)[:, -room:].copy()
-
-
-def _between(places: int, grid: int) -> tuple[Ints, Ints, Maps]:
-    """Return between which places of a map each cell of the grid lies, and how far it is on the way to the second."""
-    at = np.clip((np.arange(grid) + 0.5) * places / grid - 0.5, 0, places - 1)
-    first = np.floor(at).astype(np.int64)
-    return first, np.minimum(first + 1, places - 1), (at - first).astype(np.float32)

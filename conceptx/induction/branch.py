@@ -288,8 +288,6 @@ class _Search:
             # a main literal that takes more than a chunk is begun again
             chunk = 2 * chunk if ahead == done else _CHUNK
             done = ahead
-            if TRACE is not None:
-                TRACE.append((level, cut.least, done, len(listed), purse.spent))
         codes = self._found[1]
         fresh = slice(before, int(self._found[2][0]))
         codes[fresh, 1:] = own[codes[fresh, 1:]]

@@ -115,25 +115,26 @@ def lengthened(
     index: Index, seen: View, marks: Floats, seeds: Sequence[Candidate], max_length: int, negated: bool, least: float
 ) -> list[Candidate]:
     """Return the best formulas of a seed and one more atom that score above `least`, best first."""
-    pool, thresholds = new_pool(max_length, 1, len(seeds)), np.full((max_length, 1), least)
-    members = np.zeros((max_length, len(seeds), len(seen.layout.high)), dtype=np.uint16)
     alls = np.array([seen.target.offset, seen.target.total, float(index.marks.sum())])
-    totals, seed_marks, sizes, codes, used = pool[1:]
-    known: dict[tuple[int, int], Formula] = {}
-    for seed in seeds:
-        at = (seed.length - 1, 0, int(used[seed.length - 1, 0]))
-        totals[at], seed_marks[at], sizes[at] = seed.total, seed.mark, seed.size
-        codes[at][5] = sum(not x.holds for x in literals(seed.formula))
-        members[at[0], at[2]] = _lanes_of(seed.formula, seen)
-        known[at[0], at[2]] = seed.formula
-        used[at[0], 0] += 1
-    seeded = used.copy()
+    found: list[Candidate] = []
     for level in range(max_length - 1):
-        all_used, used[level] = used[level].copy(), seeded[level]
+        # a pool for each length: among longer seeds, what is found would take the place of some
+        chosen = [seed for seed in seeds if seed.length == level + 1]
+        if not chosen:
+            continue
+        pool, thresholds = new_pool(max_length, 1, len(seeds)), np.full((max_length, 1), least)
+        members = np.zeros((max_length, len(seeds), len(seen.layout.high)), dtype=np.uint16)
+        totals, seed_marks, sizes, codes, used = pool[1:]
+        for slot, seed in enumerate(chosen):
+            at = (level, 0, slot)
+            totals[at], seed_marks[at], sizes[at] = seed.total, seed.mark, seed.size
+            codes[at][5] = sum(not x.holds for x in literals(seed.formula))
+            members[level, slot] = _lanes_of(seed.formula, seen)
+        used[level, 0] = len(chosen)
         _join(level, index, seen, marks, alls, allowed_forms(negated), pool, thresholds, members)
-        used[level] = all_used
-    found = _collect(pool, known)
-    return [c for c in found if c.score > least]
+        known = {(level, slot): seed.formula for slot, seed in enumerate(chosen)}
+        found += [c for c in _collect(pool, known) if c.score > least]
+    return sorted(found, key=lambda c: -c.score)
 
 
 def _join(
@@ -166,7 +167,7 @@ def _lanes_of(formula: Formula, seen: View) -> Lanes:
     """Return the extent of a formula in lanes."""
     if isinstance(formula, Literal):
         row = seen.lanes[formula.atom]
-        return row if formula.holds else seen.layout.filled & ~row
+        return np.asarray(row if formula.holds else seen.layout.filled & ~row)
     combine = np.bitwise_and if formula.every else np.bitwise_or
     return np.asarray(combine.reduce([_lanes_of(part, seen) for part in formula.parts]), dtype=np.uint16)
 

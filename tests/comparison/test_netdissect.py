@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from conceptx.activations.preprocess import Preprocess
 from conceptx.annotation.mapping import map_labels
 from conceptx.annotation.scenes import Scenes, build_scenes
-from conceptx.comparison.netdissect import DETECTOR, enlarged, netdissect, overlaps, thresholds
+from conceptx.comparison.counting import between, count, enlarged
+from conceptx.comparison.netdissect import DETECTOR, netdissect, overlaps, thresholds
 from conceptx.comparison.regions import Regions, seen_at
 from conceptx.errors import InputError
 from conceptx.expressions import to_manchester
@@ -112,6 +113,24 @@ def test_enlarging_is_bilinear(height: int, width: int, grid: int, seed: int) ->
     found = enlarged(maps, grid)
     assert found == pytest.approx(wanted, abs=1e-5)
     assert (enlarged(np.full((1, height, width), 0.1, np.float32), grid) == np.float32(0.1)).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 20), st.integers(0, 10**6), st.booleans())
+def test_the_compiled_loop_counts_what_plain_arrays_have(
+    height: int, width: int, grid: int, seed: int, ties: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    maps = rng.standard_normal((5, height, width)).astype(np.float32)
+    if ties:
+        maps = np.maximum(np.round(maps), 0)
+    limits = np.quantile(maps.reshape(5, -1).astype(np.float64), 0.7, axis=1)
+    regions = rng.random((4, grid * grid)) < 0.4
+    alone, both = np.zeros(5, np.int64), np.zeros((5, 4), np.int64)
+    count(maps, limits, between(height, grid), between(width, grid), regions.T.astype(np.uint8), alone, both)
+    fires = enlarged(maps, grid).reshape(5, -1) > limits[:, None]
+    assert np.array_equal(alone, fires.sum(axis=1))
+    assert np.array_equal(both, fires.astype(int) @ regions.T.astype(int))
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -70,6 +70,9 @@ def test_without_a_beam_and_with_few_steps_it_stays_honest(instance, objective, 
         best = max((c.score for c in stopped.found if c.length <= total), default=0.0)
         if sure:
             assert close(best, max(scored_formulas.values(), default=0.0))
+    for c in stopped.found:
+        held = held_of(c, extents)
+        assert held.sum() == c.size and goal.q[held].sum() == c.total
 
 
 @settings(deadline=None)
