@@ -250,16 +250,16 @@ class _Search:
         roles = (allowed & (could_shed > lacks)) * kernel.CONJUNCT + (allowed & (gathers > lacks)) * kernel.DISJUNCT
         nu = limit - (gain - loss)
         mains, outer = _mains(level, roles, gathers, sheds, limit, nu, bool((self._index.lengths[usable] > 1).any()))
-        active = np.unique(np.flatnonzero(roles) >> 1)
+        active = np.flatnonzero(roles[0::2] | roles[1::2])
         if not len(active) or not mains.any():
             return True
-        here = np.cumsum(np.bincount(active, minlength=len(usable))) - 1
-        place = np.repeat(2 * here, 2) + np.tile([0, 1], len(here))
-        own = np.sort(np.concatenate([2 * active, 2 * active + 1]))
+        own: Array = (2 * active[:, None] + [0, 1]).ravel()
+        place: Array = np.zeros(len(roles), dtype=np.int64)
+        place[own] = np.arange(len(own))
         listed = np.flatnonzero(mains)
         listed = listed[np.argsort(-whole[listed], kind="stable")]
         all_active = len(active) == len(usable)
-        arguments = (
+        arguments: tuple[Any, ...] = (
             place[listed].astype(np.int32),
             mains[own],
             tuple(place[x].astype(np.int32) for x in outer),

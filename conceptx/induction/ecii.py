@@ -9,6 +9,7 @@ is scored by exactly what it says: nothing that is remembered is changed, and on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +31,7 @@ from conceptx.progress import Progress, silent
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-_MEASURES = {
+MEASURES = {
     "coverage": scores.coverage,
     "precision": scores.precision,
     "recall": scores.recall,
@@ -94,9 +95,9 @@ def ecii(
     coverage (plain accuracy), precision, recall or f1. `values` are the unit's activations for the scores of the
     table, by default 1 for positive and 0 for other images.
     """
-    if objective not in _MEASURES:
+    if objective not in MEASURES:
         what = f"{objective!r} is not an objective of this scheme"
-        raise InputError("objective", what, f"use one of {', '.join(_MEASURES)}")
+        raise InputError("objective", what, f"use one of {', '.join(MEASURES)}")
     for role in roles:
         if role not in scenes.roles:
             known = ", ".join(scenes.roles) or "none"
@@ -111,13 +112,15 @@ def ecii(
         if rank < parameters.k8 and not np.array_equal(held, evaluate(expression, scenes)):
             raise AssertionError(f"the extent of {expression} is wrong")
         counted = scores.count(held, problem.positive, problem.negative)
+        measured = scores.score_all(given, held, problem.positive, problem.negative)
         hypotheses.append(
             Hypothesis(
                 expression=expression,
                 length=words,
                 extent_size=int(np.count_nonzero(held)),
-                score=_MEASURES[objective](counted),
-                scores=scores.score_all(given, held, problem.positive, problem.negative),
+                score=MEASURES[objective](counted),
+                # of what holds for all images some scores are not defined
+                scores={name: value for name, value in measured.items() if math.isfinite(value)},
                 twins=(),
                 n_twins=0,
                 rewordings=(),
@@ -191,7 +194,7 @@ class _Search:
         self.problem = problem
         self.k = parameters
         self.roles = [_Role(scenes, name) for name in roles]
-        self.measure = _MEASURES[objective]
+        self.measure = MEASURES[objective]
         self.n_scored = 0
 
     @cached_property

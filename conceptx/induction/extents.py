@@ -6,7 +6,7 @@ expression. Image i is bit i % 64 of word i // 64; the bits past the last image 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +28,20 @@ from conceptx.expressions import (
     to_manchester,
 )
 from conceptx.induction.atoms import KINDS, MAKERS, Statements, statements
-from conceptx.induction.rows import Bools, Ints, Rows, pack, pack_sparse, same_rows, unpack, words
+from conceptx.induction.rows import (
+    Bools,
+    Ints,
+    Rows,
+    narrowed,
+    pack,
+    pack_sparse,
+    same_packed,
+    same_rows,
+    take_rows,
+    unpack,
+)
 
 __all__ = ["KINDS", "Evaluator", "Extents", "atoms", "collapse", "extent", "pack", "restrict", "unpack"]
-
-_BLOCK = 1 << 26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,19 +93,14 @@ def collapse(found: Statements, n_images: int) -> Extents:
     lengths = np.fromiter(map(length, found.expressions), np.int64, len(found))
     texts = [to_manchester(e) for e in found.expressions]
     order = np.array(sorted(range(len(found)), key=lambda k: (lengths[k], -found.depths[k], texts[k])), dtype=np.int64)
-    sizes = np.diff(found.starts)[order]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    places = np.repeat(found.starts[order] - starts[:-1], sizes) + np.arange(starts[-1])
-    images = found.images[places]
+    starts, images = take_rows(found.starts, found.images, order)
     same = same_rows(starts, images, n_images)
     own = np.flatnonzero(same == np.arange(len(order)))
     twins: dict[int, list[Expression]] = {k: [] for k in own.tolist()}
     for k in np.flatnonzero(same != np.arange(len(order))).tolist():
         twins[int(same[k])].append(found.expressions[order[k]])
-    own_starts = np.concatenate([[0], np.cumsum(sizes[own])])
-    own_places = np.repeat(starts[own] - own_starts[:-1], sizes[own]) + np.arange(own_starts[-1])
     return _extents(
-        pack_sparse(own_starts, images[own_places], n_images),
+        pack_sparse(*take_rows(starts, images, own), n_images),
         [found.expressions[k] for k in order[own]],
         list(twins.values()),
         lengths[order[own]],
@@ -184,36 +188,16 @@ def restrict(extents: Extents, used: Bools) -> tuple[Extents, Ints]:
     What is equal there collapses; what holds for all or none of them goes.
     """
     n = int(np.count_nonzero(used))
-    step = max(1, _BLOCK // max(extents.n_images, 1))
-    blocks = [unpack(extents.packed[i : i + step], extents.n_images)[:, used] for i in range(0, len(extents), step)]
-    rows = np.concatenate([np.zeros((0, words(n)), dtype=np.uint64), *map(pack, blocks)])
+    rows = narrowed(extents.packed, used)
+    same = same_packed(rows)
     sizes = np.bitwise_count(rows).sum(axis=1, dtype=np.int64)
-    groups: dict[bytes, list[int]] = {}
-    for i in np.flatnonzero((sizes > 0) & (sizes < n)).tolist():
-        groups.setdefault(rows[i].tobytes(), []).append(i)
-    first = np.array([places[0] for places in groups.values()], dtype=np.int64)
-    narrowed = _extents(
-        rows[first],
-        [extents.expressions[i] for i in first],
-        [
-            [twin for i in places for twin in ((extents.expressions[i],) if i != places[0] else ()) + extents.twins[i]]
-            for places in groups.values()
-        ],
-        extents.lengths[first],
-        extents.depths[first],
-        n,
-    )
-    return narrowed, first
-
-
-def _collapse(found: Iterable[tuple[Expression, Rows, int]], n_images: int) -> Extents:
-    """Collapse statements that are given one by one with packed rows and depths."""
-    given = list(found)
-    parts = [np.flatnonzero(unpack(row, n_images)) for _, row, _ in given]
-    starts = np.cumsum([0, *map(len, parts)])
-    depths = np.array([depth for _, _, depth in given], dtype=np.int64)
-    images = np.concatenate([np.zeros(0, np.int64), *parts])
-    return collapse(Statements([e for e, _, _ in given], depths, starts, images), n_images)
+    own = np.flatnonzero((same == np.arange(len(rows))) & (sizes > 0) & (sizes < n))
+    twins = {k: extents.twins[k] for k in own.tolist()}
+    for k in np.flatnonzero(same != np.arange(len(rows))).tolist():
+        if int(same[k]) in twins:
+            twins[int(same[k])] += (extents.expressions[k], *extents.twins[k])
+    expressions = [extents.expressions[k] for k in twins]
+    return _extents(rows[own], expressions, list(twins.values()), extents.lengths[own], extents.depths[own], n), own
 
 
 def _extents(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from conceptx.induction.extents import Extents
 from conceptx.induction.problem import Target
 from conceptx.induction.relaxation import Layout, arrange
+from conceptx.induction.rows import listed
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -60,11 +61,7 @@ class Index:
 
     def sparse(self) -> tuple[Array, Array, Array, Array]:
         """Return atom starts and images, image starts and atoms: the same as compressed sparse rows, both ways."""
-        from conceptx.induction.kernels import packed
-
-        starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
-        images = np.empty(starts[-1], dtype=np.int32)
-        packed.list_images(self.packed, starts, images)
+        starts, images = listed(self.packed, self.sizes)
         turned = np.concatenate([[0], np.cumsum(np.bincount(images, minlength=self.n_images))]).astype(np.int64)
         atoms = np.repeat(np.arange(len(self), dtype=np.int32), self.sizes)
         return starts, images, turned, atoms[np.argsort(images, kind="stable")]
@@ -82,16 +79,23 @@ class View:
 
 def first_level(index: Index, targets: Sequence[Target]) -> Floats:
     """Return the sum of q over every extent for every target (targets, extents), exact."""
+    return sums_over(index, [target.q for target in targets])
+
+
+def sums_over(index: Index, values: Sequence[Floats]) -> Floats:
+    """Return the sums of values (rows, images) over every extent (rows, extents)."""
     from conceptx.induction.kernels import packed
 
-    found = np.empty((len(targets), len(index)))
-    for first in range(0, len(targets), _COLUMNS):
-        block = targets[first : first + _COLUMNS]
-        values = np.zeros((index.n_images, _COLUMNS))
-        for column, target in enumerate(block):
-            values[:, column] = target.q
+    found = np.empty((len(values), len(index)))
+    for first in range(0, len(values), _COLUMNS):
+        block = values[first : first + _COLUMNS]
+        if len(block) == 1:
+            packed.sums_of_one(index.packed, np.asarray(block[0], dtype=np.float64), found[first])
+            continue
+        columns = np.zeros((index.n_images, _COLUMNS))
+        columns[:, : len(block)] = np.transpose(block)
         sums = np.empty((len(index), _COLUMNS))
-        packed.sums(index.packed, values, sums)
+        packed.sums(index.packed, columns, sums)
         found[first : first + len(block)] = sums[:, : len(block)].T
     return found
 

@@ -19,6 +19,7 @@ from conceptx.annotation.scenes import Scenes
 from conceptx.errors import InputError, did_you_mean
 from conceptx.induction import scores
 from conceptx.induction.branch import bounded
+from conceptx.induction.ecii import MEASURES, ecii
 from conceptx.induction.extents import KINDS, Extents, atoms, restrict
 from conceptx.induction.formulas import language_sizes
 from conceptx.induction.index import Index
@@ -32,13 +33,17 @@ from conceptx.progress import Progress, silent
 
 Floats = npt.NDArray[np.float64]
 
-SEARCHES = ("auto", "optimal", "beam")
+SEARCHES = ("auto", "optimal", "beam", "ecii")
 _COMPLETE = 3
 """The searches that certify do so up to this length."""
 _AT_ONCE = 2_000_000
 """Up to so many sets of atoms a unit are enumerated at once."""
-_TRY, _STEPS = 10, 20
-"""A set of atoms buys so many steps of branch and bound: before it is enumerated, and in place of that."""
+_TRY = 10
+"""A set of atoms buys so many steps of branch and bound before it is enumerated."""
+_STEPS = 20_000_000
+"""So many steps of branch and bound a unit stand in for an enumeration that is too long."""
+_HIGH, _LOW = 0.8, 0.2
+"""The shares of the unit's maximum that ECII's scheme takes for positive and negative images, where none are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,14 @@ class Settings:
     `atoms` and `image_classes` choose the statements to combine (see `extents.atoms`). `positive_from` and
     `negative_to` (shares of the unit's maximum) turn each unit into positive and negative images.
 
-    `search` is `optimal`, `beam`, or `auto`. The first and the last prove their optimum, by scoring every formula (see
+    `search` is `auto`, `optimal`, `beam` or `ecii`. The first two prove their optimum, by scoring every formula (see
     `optimal`) or by branch and bound (see `branch`), whichever is likely to be faster; all formulas are scored only if
     they have at most `budget` sets of up to three atoms. Where they have more, `auto` lets branch and bound take 20
-    steps, about 20 nanoseconds, for each set in the budget; if that does not do for a unit, its best hypothesis is not
-    marked optimal, and its bound says what is not excluded. `optimal` goes on, however long it takes. `seconds` limits
-    the branch and bound of each unit by the clock instead: then, and only then, results can depend on the machine.
-    Nothing is certified beyond length 3, and nothing by `beam`.
+    million steps a unit, about 20 milliseconds; if that does not do, the unit's best hypothesis is not marked optimal,
+    and its bound says what is not excluded. `optimal` goes on, however long it takes. `seconds` limits the branch and
+    bound of each unit by the clock instead: then, and only then, results can depend on the machine. Nothing is
+    certified beyond length 3, and nothing by `beam`. `ecii` is the published scheme (see `ecii`), for comparison: it
+    takes sides, by default the images from 80 % and up to 20 % of the unit's maximum, and has its own lengths.
     """
 
     objective: str = "correlation"
@@ -84,6 +90,9 @@ class Settings:
         for name in ("max_length", "top", "beam_width"):
             if getattr(self, name) < 1:
                 raise InputError(name, f"{getattr(self, name)} is too small", "use a whole number from 1")
+        if self.search == "ecii" and self.objective not in MEASURES:
+            what = f"the search ecii does not know the objective {self.objective!r}"
+            raise InputError("objective", what, f"use one of {', '.join(m for m in MEASURES if m in OBJECTIVES)}")
         if self.seconds is not None and not self.seconds > 0:
             raise InputError("seconds", f"{self.seconds} is not a time", "use a number above 0")
         if (self.positive_from is None) != (self.negative_to is None):
@@ -115,6 +124,8 @@ def induce(
     _check_finite(x)
     n = scenes.n_images
     least = settings.min_support if settings.min_support is not None else max(5, math.ceil(0.005 * n))
+    if settings.search == "ecii":
+        return _induce_ecii(scenes, x, settings, progress)
     if settings.positive_from is not None and settings.negative_to is not None:
         return _induce_sides(scenes, x, settings, settings.positive_from, settings.negative_to, progress, extents)
     extents = extents or _atoms(scenes, settings, least)
@@ -144,6 +155,8 @@ def induce_problem(
     settings = Settings(objective="f1") if settings is None else settings
     if problem.positive.shape != (scenes.n_images,):
         raise ValueError(f"sets of the shape {problem.positive.shape} beside {scenes.n_images} images")
+    if settings.search == "ecii":
+        return ecii(scenes, problem, objective=settings.objective, top=settings.top, progress=progress)
     extents = extents or _atoms(scenes, settings, settings.min_support or 1)
     return _explain_sides(extents, problem.positive.astype(np.float64), problem, settings, progress)
 
@@ -170,6 +183,22 @@ def _induce_sides(
 
     shown = progress(in_threads(explain, range(len(x)), settings.threads), total=len(x), label="search")
     return Induction(tuple(shown), settings.objective, len(known), scenes.n_images)
+
+
+def _induce_ecii(scenes: Scenes, x: Floats, settings: Settings, progress: Progress) -> Induction:
+    """Explain each unit by ECII's scheme; there is no base of atoms, so their number is that of the used classes."""
+    high = _HIGH if settings.positive_from is None else settings.positive_from
+    low = _LOW if settings.negative_to is None else settings.negative_to
+
+    def explain(i: int) -> Explained:
+        try:
+            problem = problem_from_values(x[i], high, low, f"unit {i}")
+        except InputError as error:
+            return Explained((), (), 0, error.what)
+        return ecii(scenes, problem, objective=settings.objective, top=settings.top, values=x[i])
+
+    shown = progress(in_threads(explain, range(len(x)), settings.threads), total=len(x), label="ECII")
+    return Induction(tuple(shown), settings.objective, len(np.unique(scenes.type_class)), scenes.n_images)
 
 
 def _explain_sides(
@@ -233,7 +262,7 @@ def _search(
     if settings.seconds is not None or (settings.search == "optimal" and sets > settings.budget):
         return _bounded(index, targets, sizes, settings, math.inf, progress)
     if sets > settings.budget:
-        return _bounded(index, targets, sizes, settings, _STEPS * settings.budget, progress)
+        return _bounded(index, targets, sizes, settings, _STEPS, progress)
     outcomes = _bounded(index, targets, sizes, settings, _TRY * sets, progress)
     open_places = [i for i, outcome in enumerate(outcomes) if not all(outcome.certified)]
     found = _enumerated(index, [targets[i] for i in open_places], sizes, settings, progress) if open_places else []

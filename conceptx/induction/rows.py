@@ -31,6 +31,23 @@ def unpack(rows: Rows, n_images: int) -> Bools:
     return bits[..., :n_images].astype(bool)
 
 
+def listed(packed: Rows, sizes: Ints) -> tuple[Ints, npt.NDArray[np.int32]]:
+    """Return packed rows as sparse ones: row k has images[starts[k]:starts[k + 1]], ascending."""
+    from conceptx.induction.kernels.packed import list_images
+
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    images = np.empty(starts[-1], dtype=np.int32)
+    list_images(packed, starts, images)
+    return starts, images
+
+
+def take_rows(starts: Ints, images: npt.NDArray[np.integer], chosen: Ints) -> tuple[Ints, npt.NDArray[np.integer]]:
+    """Return the chosen ones of sparse rows, in this order, as sparse rows."""
+    sizes = np.diff(starts)[chosen]
+    taken = np.concatenate([[0], np.cumsum(sizes)])
+    return taken, images[np.repeat(starts[chosen] - taken[:-1], sizes) + np.arange(taken[-1])]
+
+
 def pack_sparse(starts: Ints, images: npt.NDArray[np.integer], n_images: int) -> Rows:
     """Pack sparse rows into (rows, words): row k has images[starts[k]:starts[k + 1]], ascending and each once."""
     packed = np.zeros((len(starts) - 1, words(n_images)), dtype=np.uint64)
@@ -48,26 +65,53 @@ def same_rows(starts: Ints, images: npt.NDArray[np.integer], n_images: int) -> I
 
     Rows are compared by their sizes and two sums of random 64-bit marks of the images, then image by image.
     """
-    n = len(starts) - 1
     sizes = np.diff(starts)
-    marks = np.random.Generator(np.random.PCG64(20140512)).integers(1 << 64, size=(2, n_images), dtype=np.uint64)
-    sums = np.zeros((2, n), dtype=np.uint64)
+    sums = np.zeros((2, len(sizes)), dtype=np.uint64)
     filled = np.flatnonzero(sizes)
     if len(filled):
-        for mark, total in zip(marks, sums, strict=True):
+        for mark, total in zip(_marks(n_images), sums, strict=True):
             total[filled] = np.add.reduceat(mark[images], starts[filled])
-    order = np.lexsort((np.arange(n), sums[1], sums[0], sizes))
+    first = _first_alike(sums[0], sums[1], sizes)
+    again = np.flatnonzero(first != np.arange(len(sizes)))
+    mine, theirs = take_rows(starts, images, again), take_rows(starts, images, first[again])
+    if not np.array_equal(mine[1], theirs[1]):
+        raise AssertionError("two sets of images have the same marks")
+    return first
+
+
+def same_packed(rows: Rows) -> Ints:
+    """Return for each packed row the first row that is equal to it."""
+    # modulo 2^64; a product alone says nothing of the mark where a word has only its highest bits
+    mixed = rows * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(32)
+    first = _first_alike(*(mixed @ mark for mark in _marks(rows.shape[1])))
+    again = np.flatnonzero(first != np.arange(len(rows)))
+    if not np.array_equal(rows[again], rows[first[again]]):
+        raise AssertionError("two sets of images have the same marks")
+    return first
+
+
+def narrowed(rows: Rows, used: Bools) -> Rows:
+    """Return packed rows as they are among the images `used`."""
+    from conceptx.induction.kernels.packed import narrow
+
+    found = np.zeros((len(rows), words(int(np.count_nonzero(used)))), dtype=np.uint64)
+    narrow(rows, pack(used), np.cumsum(used) - 1, found)
+    return found
+
+
+def _marks(n: int) -> npt.NDArray[np.uint64]:
+    """Return two rows of n random numbers, always the same ones."""
+    return np.random.Generator(np.random.PCG64(20140512)).integers(1 << 64, size=(2, n), dtype=np.uint64)
+
+
+def _first_alike(*keys: npt.NDArray[np.integer]) -> Ints:
+    """Return for each place the first place that has the same keys."""
+    n = len(keys[0])
+    order = np.lexsort((np.arange(n), *keys))
     new = np.ones(n, dtype=bool)
     if n > 1:
-        new[1:] = np.diff(sizes[order]) != 0
-        new[1:] |= (sums[:, order[1:]] != sums[:, order[:-1]]).any(axis=0)
+        new[1:] = np.logical_or.reduce([key[order[1:]] != key[order[:-1]] for key in keys])
     first = np.empty(n, dtype=np.int64)
     first[order] = order[np.flatnonzero(new)][np.cumsum(new) - 1]
-    again = np.flatnonzero(first != np.arange(n))
-    ends = np.cumsum(sizes[again])
-    mine = np.repeat(starts[again] - ends + sizes[again], sizes[again])
-    theirs = np.repeat(starts[first[again]] - ends + sizes[again], sizes[again])
-    step = np.arange(int(sizes[again].sum()))
-    if not np.array_equal(images[mine + step], images[theirs + step]):
-        raise AssertionError("two sets of images have the same marks")
     return first

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from conceptx.induction.formulas import Formula, Literal, decode, extended, literals, renamed
-from conceptx.induction.index import Floats, Index, Lanes, View, first_level, view
+from conceptx.induction.index import Floats, Index, Lanes, View, first_level, sums_over, view
 from conceptx.induction.optimal import Candidate, Pool, allowed_forms, collect, in_threads, new_pool
 from conceptx.induction.problem import Target
 from conceptx.induction.relaxation import LANE, middling
@@ -20,7 +20,7 @@ from conceptx.progress import Progress, silent
 
 _UNITS_A_BLOCK = 16
 _VIEW_BYTES = 1 << 29
-_EXACT, _ROUGH = 1e-9, 0.01
+_EXACT, _ROUGH = -1e-12, 0.01
 """So far scores from lanes are trusted where each lane holds equal values, and where not."""
 
 
@@ -61,13 +61,8 @@ def blocks_of(targets: Sequence[Target], workers: int) -> list[Sequence[Target]]
 
 def mark_sums(index: Index) -> Floats:
     """Return the sum of the marks of every extent."""
-    from conceptx.induction.kernels import packed
-
-    values = np.zeros((index.n_images, 16))
-    values[:, 0] = index.marks
-    sums = np.empty((len(index), 16))
-    packed.sums(index.packed, values, sums)
-    return sums[:, 0].copy()
+    (sums,) = sums_over(index, [index.marks])
+    return np.asarray(sums)
 
 
 def started(

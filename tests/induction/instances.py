@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from conceptx.expressions import And as Both
 from conceptx.expressions import Named, Role, Some, contains
-from conceptx.induction.extents import Extents, _collapse, pack, unpack
+from conceptx.induction.atoms import Statements
+from conceptx.induction.extents import Extents, collapse, pack, unpack
 from conceptx.induction.formulas import row_of
 from conceptx.induction.optimal import Candidate
 from conceptx.induction.problem import Target
@@ -17,10 +18,12 @@ def extents_of(held: np.ndarray, lengths: list[int] | None = None) -> Extents:
     """Make extents of rows of booleans; a row of length 2 is an attribute atom."""
     lengths = [1] * len(held) if lengths is None else lengths
     made = []
-    for i, (row, n) in enumerate(zip(held, lengths, strict=True)):
+    for i, n in enumerate(lengths):
         name = Named(f"C{i:02}")
-        made.append((contains(name if n == 1 else Both((name, Some(Role("hasColor"), Named("Red"))))), pack(row), 0))
-    return _collapse(made, held.shape[1])
+        made.append(contains(name if n == 1 else Both((name, Some(Role("hasColor"), Named("Red"))))))
+    starts = np.concatenate([[0], np.cumsum(held.sum(axis=1, dtype=np.int64))])
+    found = Statements(made, np.zeros(len(made), dtype=np.int64), starts, np.nonzero(held)[1])
+    return collapse(found, held.shape[1])
 
 
 def everything_better(extents: Extents, goal: Target, max_length: int, negated: bool) -> list[dict[bytes, float]]:

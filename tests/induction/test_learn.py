@@ -9,7 +9,9 @@ from conceptx.annotation.scenes import Scenes, evaluate
 from conceptx.errors import InputError
 from conceptx.expressions import Named, contains, length, to_manchester
 from conceptx.induction import Problem, Settings, induce, induce_problem, scores
+from conceptx.induction.ecii import ecii
 from conceptx.induction.extents import atoms
+from conceptx.induction.problem import problem_from_values
 from conceptx.ontology.hierarchy import Hierarchy
 from tests.induction.worlds import example, plant, random_scenes
 
@@ -100,13 +102,14 @@ def test_results_do_not_depend_on_threads_or_company(world):
             assert list(one) == alone
 
 
-def test_the_beam_says_that_it_has_no_certificate(world):
+def test_the_beam_says_that_it_has_no_certificate(world, monkeypatch):
     scenes, _ = world
     values = np.random.Generator(np.random.PCG64(4)).standard_normal((3, 400))
     certified, beamed = induce(scenes, values, ONE), induce(scenes, values, Settings(search="beam", workers=1))
     for c, b in zip(certified, beamed, strict=True):
         assert not any(h.optimal for h in b) and b.hypotheses[0].score <= b.hypotheses[0].bound
         assert c.hypotheses[0].score <= b.hypotheses[0].bound
+    monkeypatch.setattr("conceptx.induction.learn._STEPS", 200)
     for unit in induce(scenes, values, Settings(budget=10, workers=1)):
         assert not any(h.optimal and h.length > 1 for h in unit)
         assert unit.hypotheses[0].score <= unit.hypotheses[0].bound
@@ -125,6 +128,25 @@ def test_branch_and_bound_says_the_same_as_complete_enumeration(world):
             assert a.hypotheses[0].score == pytest.approx(b.hypotheses[0].score, rel=1e-12)
             assert b.hypotheses[0].bound == b.hypotheses[0].score
             assert [(s.length, s.score) for s in a.frontier] == [(s.length, s.score) for s in b.frontier]
+
+
+def test_the_published_scheme_takes_the_sides_of_each_unit(world):
+    scenes, found = world
+    values = found.unpacked()[[5, 30, 60]] + 0.1 * np.random.Generator(np.random.PCG64(3)).random((3, 400))
+    asked = Settings("coverage", search="ecii", top=3)
+    explained = induce(scenes, np.vstack([values, np.zeros(400)]), asked)
+    for unit, row in zip(explained, values, strict=False):
+        assert unit == ecii(scenes, problem_from_values(row), top=3, values=row) and len(unit) == 3
+        assert not any(h.optimal for h in unit) and unit.proposed == unit.hypotheses[0]
+    assert len(explained[3]) == 0 and explained[3].reason
+    sides = replace(asked, positive_from=0.5, negative_to=0.3)
+    assert induce(scenes, values, sides)[0] == ecii(
+        scenes, problem_from_values(values[0], 0.5, 0.3), top=3, values=values[0]
+    )
+    problem = Problem(values[0] > 0.5, values[0] < 0.3)
+    assert induce_problem(scenes, problem, asked) == ecii(scenes, problem, top=3)
+    with pytest.raises(InputError, match="use one of coverage, f1"):
+        Settings(search="ecii")
 
 
 def test_known_atoms_can_be_given(world):

@@ -102,7 +102,6 @@ def _inferred(bases: tuple[Path, ...]) -> KnowledgeBase:
                 str(path), "is no RDF, which the reasoner needs", "save it as OWL, or leave out --reasoner"
             )
     with tempfile.TemporaryDirectory(prefix="conceptx-") as folder:
-        made = [Path(folder) / f"{number}.nt" for number in range(len(bases))]
-        for path, out in zip(bases, made, strict=True):
-            materialise(path, out)
-        return replace(load(*made, unfold=False), where=str(bases[0]))
+        made = Path(folder) / "inferred.nt"
+        materialise(bases, made)
+        return replace(load(made, unfold=False), where=str(bases[0]))

@@ -122,7 +122,11 @@ def join(
                 both[j] = held[j] & other[j]
             both_size, both_total = count_and_sum(both, q)
             both_mark = -1.0
+            neither = n - size - sizes[atom] + both_size
+            halved, parted = (size - both_size) * (sizes[atom] - both_size) != 0, both_size * neither != 0
             for cell in range(4):
+                if not (halved if cell == 0 or cell == 3 else parted):
+                    continue
                 cell_size = int(cell_of_two(cell, size, sizes[atom], both_size, n))
                 cell_total = cell_of_two(cell, total, sums[atom], both_total, everything)
                 inside = (offset + cell_total) * factor[cell_size] * allowed[1, cell]
@@ -183,17 +187,22 @@ def estimate(
     allowed: Array,
     guess: Array,
 ) -> None:
-    """Set for every atom the best score of a formula over it and a formula of this size and total, about."""
+    """Set for every atom about the best score of a formula over it and one of this size and total; 0 if none is new."""
     n = len(factor) - 1
     f0, f1, f2, f3 = allowed[1, 0], allowed[1, 1], allowed[1, 2], allowed[1, 3]
     f4, f5, f6, f7 = allowed[1, 4], allowed[1, 5], allowed[1, 6], allowed[1, 7]
     for a in range(len(counts)):
         k, x, own, own_size = counts[a], weighed[a] * scale, sums[a], sizes[a]
+        second, neither = own_size - k, n - size - own_size + k
+        # where a cell is empty, two others are one of the two sets, or its complement
+        halved = 1.0 if (size - k) * second != 0 else 0.0
+        parted = 1.0 if k * neither != 0 else 0.0
         best = (offset + x) * factor[k] * f3
-        best = higher((offset + total - x) * factor[size - k] * f1, best)
-        best = higher((offset + own - x) * factor[own_size - k] * f2, best)
-        best = higher((offset + everything - total - own + x) * factor[n - size - own_size + k] * f0, best)
+        best = higher((offset + everything - total - own + x) * factor[neither] * f0, best)
         best = higher((offset + everything - x) * factor[n - k] * f7, best)
-        best = higher((offset + everything - total + x) * factor[n - size + k] * f5, best)
-        best = higher((offset + everything - own + x) * factor[n - own_size + k] * f6, best)
-        guess[a] = higher((offset + total + own - x) * factor[size + own_size - k] * f4, best)
+        best = higher((offset + total + own - x) * factor[n - neither] * f4, best) * halved
+        other = (offset + total - x) * factor[size - k] * f1
+        other = higher((offset + own - x) * factor[second] * f2, other)
+        other = higher((offset + everything - total + x) * factor[n - size + k] * f5, other)
+        other = higher((offset + everything - own + x) * factor[n - second] * f6, other) * parted
+        guess[a] = higher(best, other)

@@ -44,3 +44,33 @@ def sums(packed: Array, values: Array, out: Array) -> None:
             row = values[images[k]]
             for u in range(16):
                 total[u] += row[u]
+
+
+@compiled
+def sums_of_one(packed: Array, values: Array, out: Array) -> None:
+    """Set out (extents,) to the sums of values (images,) over every extent."""
+    atoms, words = packed.shape
+    one = np.uint64(1)
+    for a in range(atoms):
+        total = 0.0
+        for word in range(words):
+            x = packed[a, word]
+            while x:
+                total += values[(word << 6) + lowest_bit(x)]
+                x &= x - one
+        out[a] = total
+
+
+@compiled
+def narrow(packed: Array, used: Array, place: Array, out: Array) -> None:
+    """Set out to the rows with the images `used` (words,) alone, image i at place[i]."""
+    atoms, words = packed.shape
+    one = np.uint64(1)
+    for a in range(atoms):
+        row = out[a]
+        for word in range(words):
+            x = packed[a, word] & used[word]
+            while x:
+                at = place[(word << 6) + lowest_bit(x)]
+                x &= x - one
+                row[at >> 6] |= one << np.uint64(at & 63)
