@@ -127,9 +127,9 @@ def verify_tables(
     )
     scenes = None
     if ontology is not None:
-        scenes, _ = scenes_from_labels(
-            marks, hierarchy=open_ontology(named_ontology(str(ontology), Path.cwd())), images=values.images
-        )
+        hierarchy = open_ontology(named_ontology(str(ontology), Path.cwd()))
+        hierarchy.verify()
+        scenes, _ = scenes_from_labels(marks, hierarchy=hierarchy, images=values.images)
     return test(values, marks, claims, protocol=protocol, seed=seed, scenes=scenes, progress=progress)
 
 

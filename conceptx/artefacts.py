@@ -18,6 +18,10 @@ from conceptx.run import Request, Run
 from conceptx.tables import CONTROLS, HYPOTHESES, MARGINS, VERDICTS, read_parquet
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    import torch
+
+    from conceptx.activations.preprocess import Preprocess
     from conceptx.activations.store import Activations
     from conceptx.annotation.scenes import Scenes
     from conceptx.comparison.of_run import Material
@@ -64,6 +68,8 @@ def settings_for(request: Request, protocol: Protocol) -> Settings:
         positive_from=protocol.positive_from,
         negative_to=protocol.negative_to,
         image_classes=request.image_classes,
+        search=request.search,
+        seconds=request.seconds,
     )
 
 
@@ -136,6 +142,14 @@ def report_input(run: Run, given: Given) -> ReportInput:
 
     image_set = image_set_of(run, given)
     layers = layers_of(run)
+    beside, missing = _beside(run)
+    plan: dict[str, Any] = {}
+    try:
+        plan = run.read_json("plan.json")
+    except InputError:
+        missing.append("plan.json: there is none that can be read, so what was planned cannot be shown")
+    if given.images is None and image_set.root is not None and not image_set.root.is_dir():
+        missing.append("pictures: the folder that they were read from is gone, so none is shown")
     return ReportInput(
         request=shown_request(run),
         images=image_set.images,
@@ -146,7 +160,7 @@ def report_input(run: Run, given: Given) -> ReportInput:
         margins=read_parquet(run.path / "margins.parquet", MARGINS),
         activations=layers,
         scenes=scenes_of(run),
-        protocol=protocol_of(run).describe(),
+        protocol=[*protocol_of(run).describe(), *settings_of(run).describe(), *_judged(run)],
         verification=run.summary,
         mapping=read_sssom(run.path / "mapping.sssom.tsv"),
         skipped=layers[0].skipped,
@@ -155,24 +169,64 @@ def report_input(run: Run, given: Given) -> ReportInput:
         digests={name: run.manifest["inputs"][name] for name in INPUTS if run.manifest["inputs"].get(name)},
         warnings=run.warnings,
         image_set=None if image_set.root is None and given.images is None else image_set,
+        beside=beside,
+        plan=plan,
+        plan_was_read=_plan_was_read(run),
+        missing=missing,
     )
+
+
+def _judged(run: Run) -> list[str]:
+    """Return what the OWL reasoner said, where it was asked."""
+    said = run.read_json("reasoner.json").get("sentence") if run.request.reasoner and run.has("judge") else None
+    return [said] if isinstance(said, str) else []
+
+
+def _beside(run: Run) -> tuple[dict[str, pa.Table], list[str]]:
+    """Return the tables beside the verdicts, and what is missing of them: an earlier version did not write them."""
+    from conceptx.report.beside import TABLES, unusable
+
+    found: dict[str, pa.Table] = {}
+    missing = []
+    for name, schema in TABLES.items():
+        try:
+            table = read_parquet(run.path / f"{name}.parquet", schema)
+            why = unusable(name, table)
+        except InputError as error:
+            why = error.what
+        if why:
+            missing.append(f"{name}.parquet: {why}; conceptx verify writes it")
+        else:
+            found[name] = table
+    return found, missing
+
+
+def _plan_was_read(run: Run) -> bool:
+    """Tell whether the record of the verification names the plan that lies in the run as what it read."""
+    read = run.manifest.get("stages", {}).get("verify", {}).get("inputs", {})
+    return run.has("plan") and run.keeps("plan") and read.get("plan") == run.digest_of("plan")
 
 
 def comparison_material(run: Run) -> Material:
     """Return what other methods may label the units of a run from, and what their labels are measured on."""
+    from conceptx.comparison.masks import masks_of
     from conceptx.comparison.of_run import Material
 
+    run.require("images", "extract", "annotate", "induce")
     images = image_set_of(run, Given())
-    splits = splits_of(run)
+    splits, layers = splits_of(run), layers_of(run)
     labels: dict[str, dict[str, None]] = {image: {} for image in splits}
     for image, label in zip(images.objects["image"].to_pylist(), images.objects["label"].to_pylist(), strict=True):
         if image in labels:
             labels[image][label] = None
     hypotheses = read_parquet(run.path / "hypotheses.parquet", HYPOTHESES).to_pylist()
+    by_name = run.request.model is not None and not was_given(run.request.model)
+    spec = None if run.request.labels is not None or was_given(run.request.images) else run.request.images
+    kind, _, location = (spec or "").partition(":")
     return Material(
         values={
             (layer.layer, unit): row
-            for layer in layers_of(run)
+            for layer in layers
             for unit, row in zip(layer.units, layer.for_images(list(splits)).values, strict=True)
         },
         scenes=scenes_of(run),
@@ -180,9 +234,25 @@ def comparison_material(run: Run) -> Material:
         proposed={(row["layer"], row["unit"]): row["expression"] for row in hypotheses if row["proposed"]},
         objects=[list(labels[image]) for image in splits],
         images=None if images.root is None else images,
+        network=(lambda: _recorded_network(run, layers[0])) if by_name else None,
+        masks=masks_of(f"{kind}:{run.resolve(location)}", images) if kind else None,
         seed=run.request.seed,
         min_targets=protocol_of(run).min_targets,
     )
+
+
+def _recorded_network(run: Run, layer: Activations) -> tuple[torch.nn.Module, Preprocess]:
+    """Return the run's network, where it is still the one that the activations are of, and their preprocessing."""
+    from conceptx.activations.forward import checked_device
+    from conceptx.activations.models import model_digest
+    from conceptx.activations.preprocess import Preprocess
+
+    model, _ = model_of(run, Given())
+    if model_digest(model) != run.manifest["inputs"].get("weights"):
+        what = "the network is not the one any more that the activations were recorded with"
+        raise InputError(str(run.path), what, f"run conceptx explain {run.path}/run.toml")
+    recorded = {name: value for name, value in layer.meta["preprocess"].items() if value is not None}
+    return model.to(checked_device(run.request.device, model)), Preprocess.from_table(recorded)
 
 
 def verify_on_bank(run: Run, folder: Path, *, seed: int | None = None, progress: Progress = silent) -> Verification:
@@ -193,6 +263,7 @@ def verify_on_bank(run: Run, folder: Path, *, seed: int | None = None, progress:
 
     if run.request.model is None:
         raise InputError(str(run.path), "the run has no network, only tables", "test a run that was made with --model")
+    run.require("extract", "annotate", "verify")
     model, preprocess = model_of(run, Given())
     seed = run.request.seed if seed is None else seed
     bank = read_bank(folder, seed=seed, progress=progress)

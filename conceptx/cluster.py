@@ -16,6 +16,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -250,7 +251,7 @@ def _read_block(location: str, path: str, start: int, end: int) -> Part | None:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
             values = {layer: stored[str(i)] for i, layer in enumerate(facts["layers"])}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile, zlib.error):
         return None
     if any(rows.shape[:1] != (end - start,) for rows in values.values()):
         return None

@@ -9,17 +9,24 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 2000
+_JOINERS = "\u200c\u200d"
+
 
 class ConceptxError(Exception):
-    """An error with three facts: where it is, what is wrong, and what mends it."""
+    """An error with three facts: where it is, what is wrong, and what mends it.
+
+    Each is shown as one line without control characters, wherever its words come from; only `mend` may have further
+    lines, which show the place of a mistake.
+    """
 
     exit_code = 1
 
     def __init__(self, where: str, what: str, mend: str) -> None:
         super().__init__(where, what, mend)
-        self.where = where
-        self.what = what
-        self.mend = mend
+        self.where = _on_one_line(where)
+        self.what = _on_one_line(what)
+        self.mend = "\n".join(map(_on_one_line, mend.split("\n")))
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.mend}"
@@ -33,6 +40,17 @@ class InputError(ConceptxError, ValueError):
 
 class JobError(ConceptxError):
     """The job failed although the request was right (a full disk); the command line ends with exit code 1."""
+
+
+def _on_one_line(text: str) -> str:
+    """Return a text that a terminal shows as it is: bounded, with a space for white space, a mark for what is unseen.
+
+    The joiners of emoji and of some scripts stay.
+    """
+    shown = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "\ufffd" for c in shown)
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:

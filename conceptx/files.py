@@ -15,8 +15,12 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from conceptx.errors import JobError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _TEMPORARY_SUFFIX = ".partial"
 
@@ -101,6 +105,18 @@ def json_ready(value: object) -> object:
     if hasattr(value, "tolist"):
         return json_ready(value.tolist())
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def map_array(path: Path) -> np.ndarray[Any, Any]:
+    """Map the array of an ``.npy`` file, read-only; a file that holds anything else is a `ValueError`."""
+    import numpy as np
+
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:  # a damaged head goes through Python's own parser, which raises its own errors
+        raise ValueError("it is no whole array of numbers") from error
 
 
 def digest_bytes(data: bytes) -> str:

@@ -121,6 +121,10 @@ def image_set_of(run: Run, given: Given) -> ImageSet:
     from conceptx.images.dataset import ImageSet
 
     facts = run.read_json("images.json")
+    notes = facts.get("notes", [])
+    texts = (facts.get("name"), facts.get("attribution"), *(notes if isinstance(notes, list) else [None]))
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(str(run.path / "images.json"), "it does not describe an image set", "run the stage again")
     root = run.manifest.get("inputs", {}).get("images_root")
     kept = ImageSet(
         name=facts["name"],
@@ -128,7 +132,7 @@ def image_set_of(run: Run, given: Given) -> ImageSet:
         images=read_parquet(run.path / "images.parquet", IMAGES),
         objects=read_parquet(run.path / "objects.parquet", OBJECTS),
         attribution=facts["attribution"],
-        notes=tuple(facts.get("notes", ())),
+        notes=tuple(notes),
     )
     if given.images is None:
         return kept
@@ -429,6 +433,13 @@ def shipped_ontology() -> Path:
 
 def _hierarchy(run: Run, labels: Sequence[str]) -> Hierarchy:
     from conceptx.ontology import Hierarchy, open_ontology
+    from conceptx.ontology.records import check_name
 
     source = ontology_source(run)
-    return Hierarchy.from_edges((), classes=labels) if source is None else open_ontology(source)
+    if source is None:
+        for label in labels:
+            check_name(run.request.labels or str(run.request.images), label)
+        return Hierarchy.from_edges((), classes=labels)
+    found = open_ontology(source)
+    found.verify()  # it is stored again in the run, with checksums of what was read
+    return found

@@ -89,23 +89,24 @@ def images(run: Run, given: Given, progress: Progress) -> bool:
         write_json(run.path / "images.json", facts)
         return ["images.parquet", "objects.parquet", "images.json"]
 
-    return run.stage("images", reads=images_read(run, given), work=work)
+    reads = _reads(run, "images", {}, lambda: images_read(run, given))
+    return reads is not None and run.stage("images", reads=reads, work=work)
 
 
 def extract(run: Run, given: Given, progress: Progress) -> bool:
     """Write the activations of each layer, and those of the untrained network beside them."""
     if given.model is None and was_given(run.request.model):
         return _kept(run, "extract")
-    reads = {"images": run.digest_of("images"), **model_read(run, given)}
-    return run.stage("extract", reads=reads, work=lambda: extract_layers(run, given, progress))
+    reads = _reads(run, "extract", {"images": run.digest_of("images")}, lambda: model_read(run, given))
+    return reads is not None and run.stage("extract", reads=reads, work=lambda: extract_layers(run, given, progress))
 
 
 def annotate(run: Run, given: Given, progress: Progress) -> bool:
     """Compile the hierarchy and map the labels to its classes; what a person decided in the mapping is kept."""
     source = ontology_source(run)
-    reads: dict[str, object] = {"images": run.digest_of("images"), "sentences": run.request.sentences}
-    reads["ontology"] = None if source is None else _source_digest(source)
-    return run.stage("annotate", reads=reads, work=lambda: map_labels_of(run, progress))
+    known: dict[str, object] = {"images": run.digest_of("images"), "sentences": run.request.sentences}
+    reads = _reads(run, "annotate", known, lambda: {"ontology": None if source is None else _source_digest(source)})
+    return reads is not None and run.stage("annotate", reads=reads, work=lambda: map_labels_of(run, progress))
 
 
 def induce(run: Run, given: Given, progress: Progress) -> bool:
@@ -310,7 +311,8 @@ def report(run: Run, given: Given, progress: Progress) -> bool:
         written = write_report(inputs, run.path / "report", progress, single_file=run.request.single_file)
         return [path.relative_to(run.path).as_posix() for path in written]
 
-    known = ("images", "extract", "annotate", "induce", "verify", *(("truth",) if run.has("truth") else ()))
+    known = ["images", "extract", "annotate", "induce", "plan", "verify"]
+    known += [stage for stage in ("judge", "truth") if run.has(stage)]
     reads: dict[str, object] = {stage: run.digest_of(stage) for stage in known}
     reads |= {"request": shown_request(run), "single_file": run.request.single_file}
     return run.stage("report", reads=reads, work=work)
@@ -340,6 +342,10 @@ STAGES: Mapping[str, Stage] = {
 def start_run(out: Path, request: Request) -> Run:
     """Return the run at `out` for a request that can be carried out; a wrong one leaves the folder as it was."""
     settings_for(request, protocol_for(request, out))
+    if request.cluster is not None:
+        from conceptx.cluster import Cluster
+
+        Cluster(request.cluster, blocks=request.blocks)
     return Run.create(out, request)
 
 
@@ -349,6 +355,23 @@ def _search(run: Run, progress: Progress) -> Search:
 
     scenes, _ = induction_scenes(run)
     return search_with(scenes, settings_of(run), progress)
+
+
+def _reads(
+    run: Run, stage: str, known: dict[str, object], outside: Callable[[], dict[str, object]]
+) -> dict[str, object] | None:
+    """Return what a stage depends on, in the run (`known`) and outside of it.
+
+    None where what is outside cannot be read any more, although the run was asked for nothing else since the stage
+    ended well: then what the stage made of it stands.
+    """
+    try:
+        return known | outside()
+    except InputError:
+        made_from = run.manifest.get("stages", {}).get(stage, {}).get("inputs", {})
+        if run.is_as_asked and run.keeps(stage) and known.items() <= made_from.items():
+            return None
+        raise
 
 
 def _kept(run: Run, stage: str) -> bool:

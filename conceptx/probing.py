@@ -47,6 +47,7 @@ def probe_run(
     progress: Progress = silent,
 ) -> Probed:
     """Probe the layers of a run for classes (none: all with enough images)."""
+    run.require("images", "extract", "annotate")
     layers = layers_of(run)
     if layer is not None and layer not in [one.layer for one in layers]:
         mend = did_you_mean(layer, [one.layer for one in layers]) or "use one of the run's layers"

@@ -23,7 +23,15 @@ from conceptx import __version__
 from conceptx.activations.naming import parse_model
 from conceptx.activations.preprocess import Preprocess
 from conceptx.errors import InputError, JobError, did_you_mean
-from conceptx.files import digest_file, digest_json, remove_leftovers, write_json, write_text
+from conceptx.files import (
+    digest_file,
+    digest_json,
+    remove_leftovers,
+    write_bytes,
+    write_failure,
+    write_json,
+    write_text,
+)
 from conceptx.tables import (
     CONTROLS,
     HYPOTHESES,
@@ -52,6 +60,15 @@ BUILT_IN_WORLD = "world"
 GIVEN = "given"
 """The kind of a model or image set that a Python caller handed over as an object: ``given:NAME``."""
 
+_IN_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "tuple[str, ...]": "a list of texts",
+}
+"""What the type of a request's field is called in a message."""
+
 _RECORDED_PACKAGES = ("numpy", "scipy", "torch", "torchvision", "owlready2", "rdflib", "pyarrow", "numba", "pillow")
 
 
@@ -60,10 +77,11 @@ class Request:
     """What a run was asked for; relative paths are relative to the run folder.
 
     Either `model`, `layers` and `images` are given, or the tables `activations` and `labels`. Without an `ontology`
-    every label is a class of its own. `objective` and `max_length` take the place of the protocol's. `splits` is
-    "own" or "original": the image set's train, val and test become induction, evaluation and verification.
-    `sentences` asks a local sentence model about labels that no class name resembles, `reasoner` lets HermiT check the
-    proposed expressions on a sample of the images. `keep` is "all", or "top" for statistics and top images without the
+    every label is a class of its own. `objective` and `max_length` take the place of the protocol's. `search` is auto,
+    optimal, beam or ecii, `seconds` the longest time that it takes to prove a unit's optimum. `splits` is "own"
+    or "original": the image set's train, val and test become induction, evaluation and verification. `sentences` asks a
+    local sentence model about labels that no class name resembles, `reasoner` lets HermiT check the proposed
+    expressions on a sample of the images. `keep` is "all", or "top" for statistics and top images without the
     matrix. `device`, `autocast` (bf16, fp16) and `cluster` (auto, ray://…, whose machines exchange `blocks` there) say
     where the network runs. `single_file` puts the whole report into one page.
 
@@ -82,6 +100,8 @@ class Request:
     protocol: str = "conceptx"
     objective: str | None = None
     max_length: int | None = None
+    search: str = "auto"
+    seconds: float | None = None
     splits: str = "own"
     sentences: bool = False
     reasoner: bool = False
@@ -120,6 +140,8 @@ class Request:
                 raise InputError("request", f"{name} is {value!r}", f"choose {' or '.join(k for k in known if k)}")
         if self.splits not in ("own", "original"):
             raise InputError("request", f"splits is {self.splits!r}", "choose own or original")
+        if self.seed < 0:
+            raise InputError("request", f"seed is {self.seed}", "choose a whole number from 0")
         if not 0 <= self.max_bad <= 1:
             raise InputError("request", f"max_bad is {self.max_bad}", "choose a share from 0 to 1")
         return self
@@ -131,7 +153,9 @@ def read_request(path: Path) -> Request:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(str(path), "there is no such file", "check the path") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read ({error.strerror or error})", "give a TOML file") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(str(path), f"this is not a TOML file ({error})", "mend the file") from error
     known = {f.name: f for f in fields(Request)}
     for name, value in values.items():
@@ -143,7 +167,8 @@ def read_request(path: Path) -> Request:
         elif name == "layers" and isinstance(value, list) and all(isinstance(v, str) for v in value):
             values[name] = tuple(value)
         elif not _has_type(value, str(known[name].type)):
-            raise InputError(str(path), f"{name} is {value!r}, not {known[name].type}", "mend the value")
+            wanted = _IN_WORDS[str(known[name].type).split(" | ")[0]]
+            raise InputError(str(path), f"{name} is {repr(value)[:80]}, not {wanted}", "mend the value")
     return Request(**values)
 
 
@@ -165,6 +190,7 @@ class Run:
     request: Request
     manifest: dict[str, Any] = field(default_factory=dict)
     _lock: int | None = None
+    _before: bytes | None = None
 
     @classmethod
     def create(cls, path: Path, request: Request) -> Run:
@@ -175,13 +201,15 @@ class Run:
             raise InputError(str(path), "this is a file, not a run folder", "choose another --out")
         if path.is_dir() and any(path.iterdir()) and not (path / "run.toml").is_file():
             raise InputError(str(path), "the folder is not empty and not a run", "choose an empty folder for --out")
+        manifest = _read_manifest(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JobError(
                 str(path), f"cannot be made ({error.strerror})", "choose a folder that is writable"
             ) from error
-        run = cls(path, request, _read_manifest(path))
+        file = path / "run.toml"
+        run = cls(path, request, manifest, _before=file.read_bytes() if file.is_file() else b"")
         write_request(path / "run.toml", request)
         return run
 
@@ -194,16 +222,36 @@ class Run:
         return cls(path, read_request(path / "run.toml").checked(), _read_manifest(path))
 
     def __enter__(self) -> Self:
-        self._lock = _lock_folder(self.path)
+        try:
+            self._lock = _lock_folder(self.path)
+        except InputError:
+            if self._before:
+                write_bytes(self.path / "run.toml", self._before)
+            raise
         remove_leftovers(self.path)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, InputError):
+            self._take_back()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _take_back(self) -> None:
+        """Leave the folder as it was before a request whose input was wrong, unless a stage has ended well since."""
+        if self._before is None:
+            return
+        if self._before:
+            write_bytes(self.path / "run.toml", self._before)
+        else:
+            for name in ("run.toml", ".lock"):
+                (self.path / name).unlink(missing_ok=True)
+            if not any(self.path.iterdir()):
+                self.path.rmdir()
+        self._before = None
 
     def __repr__(self) -> str:
         return f"<Run {self.path}: {', '.join(self.manifest.get('stages', {})) or 'nothing done yet'}>"
@@ -252,7 +300,10 @@ class Run:
     @property
     def warnings(self) -> list[str]:
         """What the annotations lack, one sentence each."""
-        return list(self.read_json("annotation.json")["warnings"])
+        found = self.read_json("annotation.json").get("warnings")
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise InputError(str(self.path / "annotation.json"), "it lists no warnings", "run the stage again")
+        return found
 
     @property
     def report_path(self) -> Path:
@@ -284,6 +335,11 @@ class Run:
     def resolve(self, location: str) -> Path:
         """Return the path of a location in the request: relative ones are relative to the run folder."""
         return self.path / location
+
+    @property
+    def is_as_asked(self) -> bool:
+        """Whether the request is still that of the last stage that ended well."""
+        return self.manifest.get("request") == digest_file(self.path / "run.toml")
 
     def is_current(self, name: str, fingerprint: str) -> bool:
         """Tell whether stage `name` ended well from inputs of this fingerprint and its outputs are as it left them."""
@@ -323,6 +379,7 @@ class Run:
             "status": "done",
         }
         self._save()
+        self._before = None
         return True
 
     def digest_of(self, stage: str) -> str:
@@ -338,12 +395,22 @@ class Run:
         """Tell whether a stage has ever ended well in this run."""
         return stage in self.manifest.get("stages", {})
 
+    def require(self, *stages: str) -> None:
+        """Refuse to go on where one of `stages` has not ended well, or what it wrote was changed or removed since."""
+        for stage in stages:
+            self.digest_of(stage)
+            if not self.keeps(stage):
+                what = f"what the stage {stage!r} wrote was changed or removed since"
+                raise InputError(str(self.path), what, f"run conceptx explain {self.path / 'run.toml'} again")
+
     def read_json(self, name: str) -> dict[str, Any]:
         """Return the content of a JSON artefact."""
         try:
             value: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(str(self.path / name), f"cannot be read ({error})", "run the stage again") from error
+        if not isinstance(value, dict):
+            raise InputError(str(self.path / name), "this is not a JSON object", "run the stage again")
         return value
 
     def record_inputs(self, inputs: Mapping[str, str | None]) -> None:
@@ -367,7 +434,7 @@ class Run:
         path = self.path / output
         try:
             stat = path.stat()
-        except OSError:
+        except (OSError, ValueError):
             return False
         if stat.st_size != facts["bytes"]:
             return False
@@ -413,7 +480,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             str(path / "manifest.json"), f"the manifest cannot be read ({error})", "remove it to run every stage again"
         ) from error
@@ -423,7 +490,27 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             "the run was written by another version",
             "use a new --out, or remove the folder",
         )
+    if not _has_shape(manifest):
+        raise InputError(
+            str(path / "manifest.json"),
+            "the manifest has another shape than this version writes",
+            "remove it to run every stage again",
+        )
     return manifest
+
+
+def _has_shape(manifest: dict[str, Any]) -> bool:
+    """Tell whether the parts of a manifest that are looked up by name are what `Run` writes there."""
+    inputs, stages = manifest.get("inputs", {}), manifest.get("stages", {})
+    if not isinstance(inputs, dict) or not all(value is None or isinstance(value, str) for value in inputs.values()):
+        return False
+    if not isinstance(stages, dict) or not all(isinstance(entry, dict) for entry in stages.values()):
+        return False
+    outputs = [entry.get("outputs") for entry in stages.values()]
+    if not all(isinstance(made, dict) for made in outputs):
+        return False
+    facts = [fact for made in outputs for fact in made.values()]
+    return all(isinstance(fact, dict) and {"sha256", "bytes", "mtime_ns"} <= fact.keys() for fact in facts)
 
 
 def _lock_folder(path: Path) -> int | None:
@@ -432,7 +519,10 @@ def _lock_folder(path: Path) -> int | None:
         import fcntl
     except ImportError:
         return None
-    handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise write_failure(path, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,14 @@ from torch import nn
 import conceptx
 from conceptx.activations.preprocess import Preprocess
 from conceptx.activations.training import PREPROCESS, WorldNet
+from conceptx.cli.summary import print_parity
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
 from conceptx.images.rendered import render_world
+from conceptx.inputs import Given, image_set_of
+from conceptx.pipeline import run_stages, start_run
 from conceptx.progress import silent
-from conceptx.run import Run
+from conceptx.run import Request, Run
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +130,66 @@ def test_other_preprocessing_is_another_extraction(tmp_path: Path, images: Image
     other = Preprocess(size=96, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     second = explain(tmp_path / "run", images, preprocess=other)
     assert second.manifest["stages"]["extract"]["fingerprint"] != before
+
+
+def test_reduced_precision_says_how_far_it_is_from_the_full_one(
+    tmp_path: Path, images: ImageSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = Request(model="given:WorldNet", layers=("fc",), images="given:world", ontology="world")
+    given = Given(WorldNet(), PREPROCESS, images)
+    for precision, lines in ((None, 0), ("bf16", 1)):
+        with start_run(tmp_path / "run", replace(request, autocast=precision)) as run:
+            run_stages(run, upto="extract", given=given)
+        print_parity(run)
+        shown = capsys.readouterr().out
+        assert shown.count("differ from full precision by") == lines
+    assert " ".join(shown.split()).startswith(
+        "fc: values of the first images in bf16 differ from full precision by 0.0"
+    )
+
+
+def test_an_image_set_of_another_shape_is_refused(tmp_path: Path) -> None:
+    run = Run(tmp_path, Request(activations="a.csv", labels="l.csv"))
+    for text in ("{}", '{"name": 7, "attribution": ""}', '{"name": "x", "attribution": "", "notes": 3}'):
+        (tmp_path / "images.json").write_text(text)
+        with pytest.raises(InputError, match=r"images\.json: it does not describe an image set"):
+            image_set_of(run, Given())
+    (tmp_path / "annotation.json").write_text("{}")
+    with pytest.raises(InputError, match=r"annotation\.json: it lists no warnings"):
+        _ = run.warnings
+
+
+def test_what_was_changed_since_is_not_compared_or_probed(tmp_path: Path, images: ImageSet) -> None:
+    from conceptx.artefacts import comparison_material
+    from conceptx.probing import probe_run
+
+    request = Request(model="given:WorldNet", layers=("fc",), images="given:world", ontology="world", max_length=1)
+    with start_run(tmp_path / "run", request) as run:
+        run_stages(run, upto="extract", given=Given(WorldNet(), PREPROCESS, images))
+    for question in (comparison_material, probe_run):
+        with pytest.raises(InputError, match="the stage 'annotate' has not run yet"):
+            question(run)
+        (tmp_path / "run" / "images.json").write_text("{}")
+        with pytest.raises(InputError, match="what the stage 'images' wrote was changed or removed since"):
+            question(run)
+        run_stages(run, upto="images", given=Given(WorldNet(), PREPROCESS, images))
+
+
+def test_a_report_is_built_when_pictures_and_ontology_have_vanished(tmp_path: Path) -> None:
+    pictures = broken(tmp_path / "pictures", 0)
+    edges = tmp_path / "edges.tsv"
+    edges.write_text("child\tparent\n" + "".join(f"{label}\tthing\n" for label in ("cup", "bed", "chair", "tree")))
+    run = explain(tmp_path / "run", f"folder:{pictures}", ontology=str(edges), model=WorldNet())
+    shutil.rmtree(pictures)
+    edges.unlink()
+    shutil.rmtree(tmp_path / "run" / "report")
+    again = conceptx.write_report(tmp_path / "run", progress=silent)
+    assert again.verdicts.arrow.equals(run.verdicts.arrow)
+    assert "the folder that they were read from is gone" in again.report_path.read_text(encoding="utf-8")
+    other = replace(run.request, images="folder:elsewhere")
+    with (
+        pytest.raises(InputError, match="elsewhere: there is no such file or folder"),
+        start_run(tmp_path / "run", other) as changed,
+    ):
+        run_stages(changed, given=Given(WorldNet(), PREPROCESS))
+    assert Run.open(tmp_path / "run").request == run.request

@@ -265,3 +265,80 @@ def test_a_full_disk_ends_with_1_and_the_run_goes_on_later(
     assert (tmp_path / "run" / "hypotheses.parquet").is_file()
     assert not (tmp_path / "run" / "verdicts.parquet").exists()
     assert conceptx(*request)[0] == 0
+
+
+def test_a_test_that_cannot_be_run_says_so_on_the_terminal(tmp_path: Path, conceptx: Callable[..., Answer]) -> None:
+    rows = [[f"i{k}", k % 7] for k in range(40)]
+    activations = write_rows(tmp_path / "a.csv", ["image", "u"], rows)
+    labels = write_rows(
+        tmp_path / "l.csv", ["image", "label"], [[name, "bed" if k < 6 else "cup"] for k, (name, _) in enumerate(rows)]
+    )
+    hypotheses = write_rows(tmp_path / "h.csv", ["unit", "expression"], [["u", "bed"]])
+    given = ("--activations", activations, "--labels", labels, "--hypotheses", hypotheses)
+    code, out, _ = conceptx("verify", *given)
+    assert code == 0
+    assert "not testable: evaluation has" in out
+    assert "no p below" in out
+
+
+def test_a_place_that_cannot_be_used_ends_with_1(
+    tmp_path: Path, conceptx: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/data/x.csv")
+
+    tables = write_tables(tmp_path)
+    monkeypatch.setattr("conceptx.api.verify_tables", refuse)
+    given = [f"--{name}={path}" for name, path in tables.items()]
+    code, _, err = conceptx("verify", *given)
+    assert code == 1
+    assert err == (
+        "error: /data/x.csv: cannot be used (Permission denied); check that it is there, that it may be read and "
+        "written, and that the disk has space\n"
+    )
+
+
+def test_a_wrong_input_leaves_no_run(tmp_path: Path, conceptx: Callable[..., Answer]) -> None:
+    tables = write_tables(tmp_path)
+    request = ("--activations", tables["activations"], "--out", tmp_path / "run")
+    for more, says in (
+        (("--labels", tables["labels"], "--cluster", "nonsense"), "'nonsense' is no cluster"),
+        (("--labels", text(tmp_path / "l.csv", "image,label\nnone,bed\n")), "is not among the activations"),
+    ):
+        code, _, err = conceptx("explain", *request, *more)
+        assert code == 2
+        assert says in err
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_label_that_cannot_be_a_class_is_named_with_its_table(
+    tmp_path: Path, conceptx: Callable[..., Answer]
+) -> None:
+    tables = write_tables(tmp_path)
+    with tables["labels"].open("a", encoding="utf-8") as file:
+        file.write('0000.jpg,"be\nd"\n')
+    request = ("--activations", tables["activations"], "--labels", tables["labels"], "--out", tmp_path / "run")
+    code, _, err = conceptx("explain", *request)
+    assert code == 2
+    assert r"labels.csv: the class name 'be\nd' holds a control character (U+000A); rename the class" in err
+
+
+def test_a_damaged_hierarchy_is_never_used(tmp_path: Path, conceptx: Callable[..., Answer]) -> None:
+    edges = text(tmp_path / "e.tsv", "child\tparent\nbed\tfurniture\nlamp\tlight\n")
+    assert conceptx("ontology", "build", "--edges", edges, "--out", tmp_path / "h", "--quiet")[0] == 0
+    damaged = tmp_path / "h" / "parents.indices.npy"
+    data = bytearray(damaged.read_bytes())
+    data[-1] ^= 64
+    damaged.write_bytes(data)
+    tables = write_tables(tmp_path)
+    given = [f"--{name}={path}" for name, path in tables.items()]
+    for arguments in (
+        ("ontology", "info", tmp_path / "h"),
+        ("ontology", "subtree", tmp_path / "h", "bed", "--out", tmp_path / "part"),
+        ("verify", *given, "--ontology", tmp_path / "h"),
+        ("explain", *given[:2], "--ontology", tmp_path / "h", "--out", tmp_path / "run"),
+    ):
+        code, _, err = conceptx(*arguments)
+        assert code == 2
+        assert "'parents.indices.npy' does not match its checksum; the hierarchy is damaged" in err
+    assert not (tmp_path / "part").exists()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conceptx.errors import InputError
-from conceptx.run import Request, Run, read_request, with_paths, write_request
+from conceptx.files import write_json
+from conceptx.run import MANIFEST_VERSION, Request, Run, read_request, with_paths, write_request
 
 REQUEST = Request(model="resnet50", layers=("avgpool",), images="folder:/data/x")
 
@@ -29,9 +31,9 @@ def test_a_request_reads_back(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("sed = 1", "the key 'sed' is unknown (did you mean 'seed'"),
-        ("seed = 'x'", "seed is 'x', not int"),
+        ("seed = 'x'", "seed is 'x', not a whole number"),
         ("layers = 'fc'", "layers is 'fc', not"),
-        ("image_classes = 1", "image_classes is 1, not bool"),
+        ("image_classes = 1", "image_classes is 1, not true or false"),
         ("seed = ", "this is not a TOML file"),
     ],
 )
@@ -50,6 +52,7 @@ def test_mistakes_in_a_request(tmp_path: Path, text: str, message: str) -> None:
         (Request(activations="a.csv"), "activations are given without labels"),
         (Request(activations="a.csv", labels="l.csv", model="m"), "a model and an activation table are given"),
         (Request(activations="a.csv", labels="l.csv", max_length=9), "max_length is 9"),
+        (Request(activations="a.csv", labels="l.csv", seed=-1), "seed is -1; choose a whole number from 0"),
     ],
 )
 def test_requests_that_cannot_be_carried_out(request_: Request, message: str) -> None:
@@ -127,4 +130,70 @@ def test_a_manifest_that_cannot_be_used(tmp_path: Path, content: str) -> None:
     Run.create(tmp_path, REQUEST)
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(InputError, match=r"manifest\.json"):
+        Run.open(tmp_path)
+
+
+def read_wrong_input() -> list[str]:
+    raise InputError("labels.csv", "there are no labels", "add one row per label")
+
+
+def test_a_wrong_input_leaves_no_new_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no labels"), Run.create(tmp_path / "run", REQUEST) as run:
+        run.stage("a", reads={}, work=read_wrong_input)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_wrong_input_leaves_an_earlier_request_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("# mine\nseed = 3\n")
+    with pytest.raises(InputError, match="no labels"), Run.create(tmp_path, REQUEST) as run:
+        run.stage("a", reads={}, work=read_wrong_input)
+    assert (tmp_path / "run.toml").read_text() == "# mine\nseed = 3\n"
+
+
+def test_what_is_done_stays_when_a_later_input_is_wrong(tmp_path: Path) -> None:
+    def work() -> list[str]:
+        (tmp_path / "run" / "out.txt").write_text("made")
+        return ["out.txt"]
+
+    with pytest.raises(InputError, match="no labels"), Run.create(tmp_path / "run", REQUEST) as run:
+        run.stage("a", reads={}, work=work)
+        run.stage("b", reads={}, work=read_wrong_input)
+    assert Run.open(tmp_path / "run").keeps("a")
+
+
+def test_a_second_writer_leaves_the_request_of_the_first(tmp_path: Path) -> None:
+    with Run.create(tmp_path, REQUEST):
+        before = (tmp_path / "run.toml").read_bytes()
+        with (
+            pytest.raises(InputError, match="another conceptx is writing"),
+            Run.create(tmp_path, replace(REQUEST, seed=7)),
+        ):
+            pass
+        assert (tmp_path / "run.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"text"'])
+def test_an_artefact_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "facts.json").write_text(text)
+    with pytest.raises(InputError, match=r"facts\.json: this is not a JSON object"):
+        Run(tmp_path, REQUEST).read_json("facts.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stages": []},
+        {"stages": {"a": 7}},
+        {"stages": {"a": {"status": "done"}}},
+        {"stages": {"a": {"outputs": []}}},
+        {"stages": {"a": {"outputs": {"out.txt": None}}}},
+        {"stages": {"a": {"outputs": {"out.txt": {"sha256": "0"}}}}},
+        {"inputs": {"images_root": 7}},
+        {"inputs": []},
+    ],
+)
+def test_a_manifest_of_another_shape_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    write_request(tmp_path / "run.toml", REQUEST)
+    write_json(tmp_path / "manifest.json", {"version": MANIFEST_VERSION, **change})
+    with pytest.raises(InputError, match="the manifest has another shape than this version writes"):
         Run.open(tmp_path)

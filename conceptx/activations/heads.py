@@ -151,6 +151,8 @@ def train_head(
     if layer.startswith(PREFIX):
         raise InputError(f"layer {layer!r}", "a head cannot stand on an operation", "name the output of a module")
     settings, out = settings or HeadSettings(), Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(str(out), "this is a file, not a folder", "name a folder for the head")
     category = dict(zip(images.ids, images.images.column("category").to_pylist(), strict=True))
     _check_categories(category)
     found = extract(

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conceptx.errors import InputError, did_you_mean
-from conceptx.files import atomic_path, digest_bytes, digest_json, write_failure, write_json
+from conceptx.files import atomic_path, digest_bytes, digest_json, map_array, write_failure, write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,10 +104,11 @@ def open_activations(folder: Path, layer: str, *, key: str | None = None) -> Act
         raise InputError(str(path), what, "extract it with --keep all")
     values_path = layer_path(folder, layer, ".npy")
     try:
-        values = np.load(values_path, mmap_mode="r", allow_pickle=False)
+        values = map_array(values_path)
     except (OSError, ValueError) as error:
         raise InputError(str(values_path), f"the matrix cannot be read ({error})", "extract the layer again") from error
-    if values.dtype != np.float32 or facts["layer"] != layer:
+    shape = (len(facts["units"]), len(facts["images"]))
+    if values.dtype != np.float32 or values.shape != shape or facts["layer"] != layer:
         raise InputError(str(path), f"this is not the float32 matrix of {layer!r}", "extract the layer again")
     return Activations(layer, tuple(facts["units"]), tuple(facts["images"]), values, meta)
 
@@ -259,7 +260,7 @@ class Writer:
     def _read_sidecar(self) -> dict[str, Any] | None:
         try:
             state = json.loads(self._sidecar.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return state if isinstance(state, dict) and state.get("key") == self._state_key() else None
 
@@ -323,9 +324,12 @@ def read_facts(path: Path) -> dict[str, Any]:
     """Return the content of a layer's JSON file."""
     try:
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if facts["format"] == FORMAT and {"layer", "units", "images", "meta"} <= facts.keys():
+        if facts["format"] == FORMAT and isinstance(facts["layer"], str) and isinstance(facts["meta"], dict):
+            for name in ("units", "images"):
+                if not isinstance(facts[name], list) or not all(isinstance(text, str) for text in facts[name]):
+                    raise ValueError(f"{name} is no list of names")
             return facts
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             str(path), f"this does not describe activations ({error})", "extract the layer again"
         ) from error

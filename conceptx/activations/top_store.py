@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -103,11 +104,13 @@ class TallyWriter:
                 facts = json.loads(str(stored["facts"]))
                 if facts["key"] != self._state_key():
                     return
-                self._tally = Tally.from_state(stored)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                tally = Tally.from_state(stored)
+            done, skipped = int(facts["done"]), {int(p): str(reason) for p, reason in facts["skipped"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError, MemoryError):
             return
-        self.done = int(facts["done"])
-        self.skipped = {int(position): reason for position, reason in facts["skipped"].items()}
+        except (zipfile.BadZipFile, zlib.error):
+            return
+        self._tally, self.done, self.skipped = tally, done, skipped
 
     def _state_key(self) -> str:
         return digest_json([FORMAT, self.key, self.units, self.images])

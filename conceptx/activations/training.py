@@ -355,9 +355,9 @@ def _finished(out: Path, key: str) -> TrainingResult | None:
     """Return the result of the same training when it has already ended in `out`."""
     try:
         facts = json.loads((out / "training.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    if facts.get("key") != key or not (out / "weights.pt").is_file():
+    if not isinstance(facts, dict) or facts.get("key") != key or not (out / "weights.pt").is_file():
         return None
     curves = {name: tuple(values) for name, values in facts["curves"].items()}
     return TrainingResult(out / "weights.pt", tuple(facts["classes"]), facts["accuracy"], facts["best_epoch"], curves)

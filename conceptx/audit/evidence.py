@@ -12,7 +12,7 @@ from conceptx.activations.store import Activations
 from conceptx.annotation.sssom import read_sssom
 from conceptx.artefacts import hierarchy_of, layers_of
 from conceptx.audit.scenes import Picture, holds, read_pictures
-from conceptx.expressions import And, Expression, Not, Or, parse
+from conceptx.expressions import And, Expression, Not, Or, Some, parse
 from conceptx.inputs import Given, image_set_of
 from conceptx.run import Run
 
@@ -22,9 +22,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What every figure of a run is computed from; `pictures` and `splits` are in the order of the images."""
+    """What every figure of a run is computed from; `images`, `pictures` and `splits` are in the same order."""
 
     layers: Mapping[str, Activations]
+    images: Sequence[str]
     pictures: Sequence[Picture]
     splits: npt.NDArray[np.str_]
     places: Mapping[str, npt.NDArray[np.intp]]
@@ -32,13 +33,25 @@ class Evidence:
 
     def values(self, layer: str, unit: str, split: str) -> Floats:
         """Return the values of a unit on the images of a split."""
+        return np.asarray(self.all_values(layer, unit)[self.splits == split], dtype=np.float64)
+
+    def all_values(self, layer: str, unit: str) -> Floats:
+        """Return the values of a unit on all images."""
         stored = self.layers[layer]
-        row = np.asarray(stored.values[stored.units.index(unit)], dtype=np.float64)[self.places[layer]]
-        return np.asarray(row[self.splits == split], dtype=np.float64)
+        return np.asarray(stored.values[stored.units.index(unit)], dtype=np.float64)[self.places[layer]]
 
     def extent(self, text: str, split: str) -> Bools:
         """Return for which images of a split an expression holds."""
-        return np.asarray(self._extent(parse(text))[self.splits == split], dtype=bool)
+        return np.asarray(self.whole_extent(parse(text))[self.splits == split], dtype=bool)
+
+    def whole_extent(self, expression: Expression) -> Bools:
+        """Return for which of all images an expression holds."""
+        return self._extent(expression)
+
+    @property
+    def held_out(self) -> Bools:
+        """Which images are held out."""
+        return np.isin(self.splits, ("evaluation", "verification"))
 
     def _extent(self, expression: Expression) -> Bools:
         if expression not in self._known:
@@ -49,6 +62,8 @@ class Evidence:
                     found = np.any([self._extent(operand) for operand in operands], axis=0)
                 case Not(operand):
                     found = ~self._extent(operand)
+                case Some(role, Or(operands)):
+                    found = self._extent(Or(tuple(Some(role, operand) for operand in operands)))
                 case _:
                     found = np.array([holds(expression, picture) for picture in self.pictures], dtype=bool)
             self._known[expression] = found
@@ -70,4 +85,7 @@ def read_evidence(run: Run) -> Evidence:
         for name, layer in layers.items()
         for place in [{image: i for i, image in enumerate(layer.images)}]
     }
-    return Evidence(layers, [pictures[image] for image, _ in kept], np.array([split for _, split in kept]), places)
+    images = [image for image, _ in kept]
+    return Evidence(
+        layers, images, [pictures[image] for image, _ in kept], np.array([split for _, split in kept]), places
+    )

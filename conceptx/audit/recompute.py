@@ -7,14 +7,15 @@ digits (p-values: six, which is what two ways through their far tails agree on).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from conceptx.audit import slow
+from conceptx.audit.differences import Differences
 from conceptx.audit.evidence import Evidence
-from conceptx.audit.findings import Check, Finding
+from conceptx.audit.findings import Check
 from conceptx.expressions import length, parse
 from conceptx.progress import Progress, silent
 from conceptx.verification.protocol import Protocol
@@ -27,7 +28,7 @@ _TEST = ("u", "z", "p", "z_uncorrected", "p_one_tailed")
 
 def check_hypotheses(rows: Sequence[Row], evidence: Evidence, protocol: Protocol, progress: Progress = silent) -> Check:
     """Compute length, extent and scores of every hypothesis on the induction images again."""
-    found = _Differences("hypotheses", {*_TEXT, "twins", "optimal", "bound"})
+    found = Differences("hypotheses", {*_TEXT, "twins", "optimal", "bound"})
     for number, row in enumerate(progress(rows, total=len(rows), label="hypotheses"), start=1):
         values = evidence.values(row["layer"], row["unit"], "induction")
         extent = evidence.extent(row["expression"], "induction")
@@ -49,7 +50,7 @@ def check_hypotheses(rows: Sequence[Row], evidence: Evidence, protocol: Protocol
 
 def check_verdicts(rows: Sequence[Row], evidence: Evidence, protocol: Protocol, progress: Progress = silent) -> Check:
     """Compute every statistic of every row of `verdicts.parquet` again, and q over all rows of a split."""
-    found = _Differences("verdicts", _TEXT)
+    found = Differences("verdicts", _TEXT)
     q: dict[int, float] = {}
     for split in ("evaluation", "verification"):
         places = [i for i, row in enumerate(rows) if row["split"] == split]
@@ -76,7 +77,7 @@ def check_verdicts(rows: Sequence[Row], evidence: Evidence, protocol: Protocol, 
 
 def check_margins(rows: Sequence[Row], evidence: Evidence, progress: Progress = silent) -> Check:
     """Count again how often each unit fires on targets and on others above shares of its maximum."""
-    found = _Differences("margins", _TEXT)
+    found = Differences("margins", _TEXT)
     for number, row in enumerate(progress(rows, total=len(rows), label="margins"), start=1):
         learned = evidence.values(row["layer"], row["unit"], "induction")
         if not len(learned):
@@ -97,7 +98,7 @@ def check_margins(rows: Sequence[Row], evidence: Evidence, progress: Progress = 
 
 def check_floor(controls: Sequence[Row], summary: Row, protocol: Protocol) -> Check:
     """Compute the noise floor on held-out images again from the table of controls."""
-    found = _Differences("noise floor", _TEXT)
+    found = Differences("noise floor", _TEXT)
     compared = 0
     for kind, floor in sorted(summary["floors"].items()):
         rows = [row for row in controls if row["kind"] == kind]
@@ -118,7 +119,7 @@ def check_floor(controls: Sequence[Row], summary: Row, protocol: Protocol) -> Ch
 
 def check_rule(verdicts: Sequence[Row], hypotheses: Sequence[Row], summary: Row, protocol: Protocol) -> Check:
     """Apply the protocol's rule to the rows again: which hypothesis is judged, and the verdict of every unit."""
-    found = _Differences("verdict rule", _TEXT)
+    found = Differences("verdict rule", _TEXT)
     searched = {(r["layer"], r["unit"]): r[protocol.objective] for r in hypotheses if r["proposed"]}
     rows_of: dict[tuple[str, str], list[Row]] = {}
     for row in verdicts:
@@ -159,46 +160,3 @@ def _verdict(rows: Sequence[Row], score: float | None, floor: Row, protocol: Pro
     if all(agree):
         return "confirmed" if above else "weak"
     return "weak" if any(agree) else "rejected"
-
-
-class _Differences:
-    """Collects what differs in one table, and which of its columns nobody computed again."""
-
-    def __init__(self, name: str, not_figures: Iterable[str]) -> None:
-        self._name = name
-        self._not_figures = set(not_figures)
-        self._found: list[Finding] = []
-        self._unknown: set[str] = set()
-
-    def add(self, where: str, what: str) -> None:
-        self._found.append(Finding(where, what))
-
-    def compare(self, where: str, row: Row, again: Mapping[str, float]) -> None:
-        self._unknown |= set(row) - set(again) - self._not_figures
-        for name in again.keys() & row.keys():
-            stored = math.nan if row[name] is None else float(row[name])
-            if _closed(name, stored, float(again[name]), again):
-                continue
-            if not _same(stored, float(again[name]), 1e-6 if name.startswith(("p", "q")) else 1e-8):
-                self.add(where, f"{name} is {stored:.12g}, computed again {again[name]:.12g}")
-
-    def check(self, compared: int, also: str = "") -> Check:
-        columns = f"columns {', '.join(sorted(self._unknown))}" if self._unknown and not also else ""
-        return Check(self._name, compared, tuple(self._found), also or columns)
-
-
-def _closed(name: str, a: float, b: float, again: Mapping[str, float]) -> bool:
-    """Tell whether an interval of no width stands on one side and none on the other: a variance of 0 but for rounding.
-
-    It happens where a unit has one value on all images of a split.
-    """
-    estimate = again.get(name.removesuffix("_low").removesuffix("_high"), math.nan)
-    if not name.endswith(("_low", "_high")) or math.isnan(a) == math.isnan(b):
-        return False
-    return abs((b if math.isnan(a) else a) - estimate) < 1e-9
-
-
-def _same(a: float, b: float, relative: float) -> bool:
-    if math.isnan(a) or math.isnan(b):
-        return math.isnan(a) and math.isnan(b)
-    return math.isclose(a, b, rel_tol=relative, abs_tol=1e-10 if relative < 1e-7 else 1e-290)

@@ -22,7 +22,7 @@ from conceptx.cli.models import train_head
 from conceptx.cli.ontology import ontology
 from conceptx.cli.probe import probe
 from conceptx.cli.runs import annotate, demo, explain, extract, induce, report, verify
-from conceptx.errors import ConceptxError
+from conceptx.errors import ConceptxError, JobError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -63,7 +63,8 @@ def main() -> None:
     if debug:
         import logging
 
-        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(name)s: %(message)s")
+        logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s")
+        logging.getLogger("conceptx").setLevel(logging.DEBUG)  # other libraries' chatter would hide ours
     try:
         code = cli.main(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -79,6 +80,19 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        what = f"cannot be used ({error.strerror or error})"
+        mend = "check that it is there, that it may be read and written, and that the disk has space"
+        _say(f"error: {JobError(str(error.filename or 'a file'), what, mend)}")
+        sys.exit(1)
+    except MemoryError as error:
+        if debug:
+            raise
+        what = f"there is not enough memory ({error})"
+        _say(f"error: {JobError('this machine', what, 'give it less at once, or more memory')}")
         sys.exit(1)
     except Exception as error:
         if debug:

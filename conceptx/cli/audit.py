@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-@click.command()
+@click.command(short_help="Check every digest and figure of a run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--replay", is_flag=True, help="Repeat search and tests too, and compare the files byte for byte.")
 @click.option("--sign", type=click.Path(path_type=Path), help="Sign the manifest with this key (SSH or minisign).")

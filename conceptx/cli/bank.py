@@ -15,10 +15,16 @@ def bank() -> None:
     """Gather new pictures for labels, for conceptx verify --bank."""
 
 
-@bank.command()
+@bank.command(short_help="Gather pictures for labels over the network.")
 @click.argument("labels", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder of the bank.")
-@click.option("--source", type=click.Choice(["openverse", "commons"]), default="openverse", show_default=True)
+@click.option(
+    "--source",
+    type=click.Choice(["openverse", "commons"]),
+    default="openverse",
+    show_default=True,
+    help="Openverse, or Wikimedia Commons.",
+)
 @click.option("--number", type=int, default=20, show_default=True, help="Pictures of each label.")
 @click.option("--address", help="Another server with the source's interface.")
 @click.option("--pause", type=click.FloatRange(0, 60), default=1.0, show_default=True, help="Seconds between requests.")

@@ -13,19 +13,28 @@ if TYPE_CHECKING:
     from conceptx.comparison import Comparison
 
 
-@click.command()
+@click.command(short_help="Put other methods' labels beside those of a run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--method",
     "methods",
     multiple=True,
-    help="own, single, published, invert, ecii, netdissect; repeatable.  [default: the first four]",
+    help="One of these six; repeatable.  [default: the first four]",
 )
 @click.option(
-    "--labels", "files", multiple=True, type=click.Path(path_type=Path), help="A table of another tool; repeatable."
+    "--labels",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A table of labels that another tool wrote (CLIP-Dissect, MILAN, …); repeatable.",
 )
 @click.option("--clip", type=click.Path(path_type=Path), help="The folder of a CLIP model, for CLIP-Dissect.")
-@click.option("--clip-function", "functions", multiple=True, help="soft-wpmi, wpmi, cosine, rank-reorder; repeatable.")
+@click.option(
+    "--clip-function",
+    "functions",
+    multiple=True,
+    help="soft-wpmi, wpmi, cosine, rank-reorder; repeatable.  [default: soft-wpmi]",
+)
 @click.option(
     "--llm", metavar="URL", help="An endpoint that speaks OpenAI's protocol, such as http://localhost:8000/v1."
 )
@@ -46,15 +55,27 @@ def compare(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Put other methods' labels beside those of RUN, all measured on its verification images."""
+    """Put other methods' labels beside those of RUN, all measured on its verification images.
+
+    own: what the run proposed. single: the best single class. published: concept induction as published. invert:
+    INVERT. ecii: ECII's candidates. netdissect: Network Dissection (needs maps, and boxes or masks). Nothing is sent
+    anywhere unless --llm names an address.
+    """
     from conceptx.artefacts import comparison_material
     from conceptx.comparison.llm import Endpoint
     from conceptx.comparison.of_run import METHODS, Wanted
     from conceptx.comparison.of_run import compare as compare_all
+    from conceptx.errors import InputError
     from conceptx.files import write_text
     from conceptx.report.export import to_csv
     from conceptx.run import Run
 
+    for option, said, needed, whole in (
+        ("--clip-function", functions, "--clip FOLDER", clip),
+        ("--llm-key", llm_key, "--llm URL", llm),
+    ):
+        if said and whole is None:
+            raise InputError(option, "there is no model that it could be for", f"add {needed}")
     wanted = Wanted(
         methods=methods or METHODS,
         files=files,
@@ -79,14 +100,17 @@ def _print(result: Comparison) -> None:
     from rich.text import Text
 
     def estimate(value: float, low: float, high: float) -> str:
-        return "" if value != value else f"{value:.2f}\n{low:.2f} to {high:.2f}"
+        if value != value:
+            return ""
+        return f"{value:.2f}" + (f"\n±{(high - low) / 2:.2f}" if low == low else "")
 
     console = Console(highlight=False)
     table = Table(
         box=None, pad_edge=False, title=f"{result.units} units, {result.images} verification images that no method saw"
     )
-    for name in ("method", "labelled", "distinct", "over all", "correlation", "AUROC", "holds", "best", "seconds"):
-        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=name != "method")
+    table.add_column("method", min_width=18)
+    for name in ("units", "labels", "over all", "corr.", "AUROC", "holds", "best", "s"):
+        table.add_column(name, justify="right", no_wrap=True)
     for m in result.methods:
         table.add_row(
             Text(m.method),
@@ -101,9 +125,9 @@ def _print(result: Comparison) -> None:
         )
     console.print(table)
     console.print(
-        "over all: mean correlation, 0 for a unit without a label that can be tested; correlation, AUROC: means over "
-        "the tested labels; holds: q < 0.05 within the method, with higher values on targets; best: no method "
-        "correlates more."
+        "units: that have a label; labels: different ones; over all: mean correlation, 0 for a unit without a label "
+        "that can be tested; corr., AUROC: means over the tested labels, ± is half a 95 % interval; holds: q < 0.05 "
+        "within the method, with higher values on targets; best: no method correlates more; s: seconds."
     )
     for m in result.methods:
         if m.note:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conceptx.induction.individuals.solve import Answer
 
 
-@click.command()
+@click.command(short_help="Learn class expressions for any OWL knowledge base.")
 @click.argument("problem", required=False, type=click.Path(path_type=Path))
 @click.option("--kb", type=click.Path(path_type=Path), help="The knowledge base.  [default: what PROBLEM names]")
 @click.option("--positives", help="A file with one individual a line, or individuals with commas between them.")

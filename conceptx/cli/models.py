@@ -27,8 +27,20 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder of the head.")
 @click.option("--units", type=click.IntRange(1, 65536), default=64, show_default=True, help="Hidden units.")
 @click.option("--epochs", type=click.IntRange(min=1), default=200, show_default=True, help="The most epochs.")
-@click.option("--patience", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs without progress.")
-@click.option("--max-bad", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Share of bad images.")
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Epochs without progress before it ends.",
+)
+@click.option(
+    "--max-bad",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="The share of unreadable images that is fatal.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The seed of everything random.")
 @shared
 def train_head(
@@ -50,13 +62,14 @@ def train_head(
     """Train a classifier of the images' categories on a frozen network's features.
 
     The backbone runs over the images once; a hidden layer of ReLU units and a softmax over the categories are trained
-    until the validation loss rises. Explain its units with --model head:OUT --layer hidden.
+    until the validation loss stops falling. Explain its units with --model head:OUT --layer hidden.
     """
     from dataclasses import replace
 
     from conceptx.activations.heads import HeadSettings
     from conceptx.activations.heads import train_head as train
     from conceptx.activations.models import load_model
+    from conceptx.activations.naming import parse_model
     from conceptx.activations.preprocess import Preprocess
     from conceptx.images.formats import open_images
 
@@ -87,7 +100,10 @@ def train_head(
         )
         for image, reason in result.skipped:
             click.echo(f"left out: {image}: {reason}")
-        click.echo(f"curves: {out / 'curves.svg'}; explain its units with --model head:{out} --layer hidden")
+        named = f"--model head:{out}"
+        if parse_model(model).kind == "factory":  # a folder may not name code to run
+            named = f"a factory that returns load_head({str(out)!r}, load_model({model!r})) (see docs/models.md)"
+        click.echo(f"curves: {out / 'curves.svg'}; explain its units with {named} and --layer hidden")
 
 
 def show_layers(model: str, weights: str, preprocess: Preprocess | None, *, as_json: bool) -> None:

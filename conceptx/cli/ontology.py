@@ -147,7 +147,9 @@ def _opened(path: Path) -> Hierarchy:
     from conceptx.inputs import named_ontology
     from conceptx.ontology import open_ontology
 
-    return open_ontology(named_ontology(str(path), Path.cwd()))
+    found = open_ontology(named_ontology(str(path), Path.cwd()))
+    found.verify()
+    return found
 
 
 def _show_info(hierarchy: Hierarchy, as_json: bool, quiet: bool) -> None:

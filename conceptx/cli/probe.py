@@ -9,12 +9,16 @@ import click
 from conceptx.cli.options import print_json, progress_for, shared
 
 
-@click.command()
+@click.command(short_help="Ask what the layers of a run know of classes (CAV, CAR).")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--class", "classes", multiple=True, help="A class; repeatable.  [default: all with enough images]")
-@click.option("--method", default="pattern", show_default=True, help="pattern, ridge, logistic, svm or region.")
+@click.option(
+    "--method", default="pattern", show_default=True, help="pattern, ridge, logistic or svm (directions), or region."
+)
 @click.option("--layer", help="One of the run's layers.  [default: all]")
-@click.option("--permutations", type=click.IntRange(19), default=199, show_default=True, help="Of the labels.")
+@click.option(
+    "--permutations", type=click.IntRange(19), default=199, show_default=True, help="How often labels are permuted."
+)
 @click.option("--sensitivity", is_flag=True, help="Also how the outputs depend on each --class (needs the model).")
 @shared
 def probe(
@@ -27,7 +31,11 @@ def probe(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Probe the layers of RUN for classes: directions (CAV) or regions (CAR), tested against permuted labels."""
+    """Probe the layers of RUN for classes: directions (CAV) or regions (CAR), tested against permuted labels.
+
+    Learned on the induction images, measured on the others: images that show the class against images that show a class
+    beside it in the hierarchy, or against all others where these are too few.
+    """
     from conceptx.probing import probe_run
     from conceptx.run import Run
 

@@ -20,7 +20,7 @@ _SEED = click.option(
 )
 
 _REQUEST_OPTIONS: tuple[Callable[..., Any], ...] = (
-    click.option("--model", help="A torchvision or timm name, a file, head:FOLDER, or module:factory."),
+    click.option("--model", help="A torchvision or timm name, a model file, head:FOLDER, or package.module:factory."),
     click.option("--weights", help="default, none, or a file with a state dict.  [default: default]"),
     click.option("--layer", "layers", multiple=True, help="A module path, relu@3, fx:NAME, or a pattern: conv*."),
     click.option("--preprocess", help='How images become input: "size=256 crop=224 …".  [default: the weights\' own]'),
@@ -28,22 +28,46 @@ _REQUEST_OPTIONS: tuple[Callable[..., Any], ...] = (
         "--reduction", help="Maps to numbers: max, mean, top:0.1, token:cls.  [default: by the layer's shape]"
     ),
     click.option("--images", help="KIND:PATH, for example folder:PATH, coco:PATH or table:FILE."),
-    click.option("--splits", type=click.Choice(["own", "original"]), help="Whose splits to use.  [default: own]"),
-    click.option("--activations", type=click.Path(), help="A table of activations, in place of a model."),
-    click.option("--labels", type=click.Path(), help="A table of labels, beside --activations."),
-    click.option("--ontology", type=click.Path(), help="A compiled hierarchy, or an OWL, SKOS or edge file."),
-    click.option("--sentences/--no-sentences", default=None, help="Ask a local sentence model about labels left over."),
-    click.option("--reasoner/--no-reasoner", default=None, help="Let HermiT check the expressions on some images."),
+    click.option(
+        "--splits",
+        type=click.Choice(["own", "original"]),
+        help="own: divided by the seed; original: the set's train, val and test.  [default: own]",
+    ),
+    click.option("--activations", type=click.Path(), help="A table in place of --model: image, then a column a unit."),
+    click.option(
+        "--labels", type=click.Path(), help="A table of labels, beside --activations: image,label[,object][,split]."
+    ),
+    click.option(
+        "--ontology",
+        type=click.Path(),
+        help="A compiled hierarchy, an OWL, SKOS or edge file, or world.  [default: each label is a class]",
+    ),
+    click.option(
+        "--sentences/--no-sentences",
+        default=None,
+        help="Ask a local sentence model about labels that no class name resembles (extra sentences).",
+    ),
+    click.option(
+        "--reasoner/--no-reasoner", default=None, help="Let HermiT check the expressions on 30 images (extra reasoner)."
+    ),
     click.option("--protocol", help="conceptx, dalal2024 or a TOML file.  [default: conceptx]"),
     click.option("--objective", help="The score that the search maximises.  [default: the protocol's]"),
     click.option("--max-length", type=int, help="The most classes in an expression.  [default: the protocol's]"),
+    click.option("--search", help="auto, optimal, beam, or ecii for comparison.  [default: auto]"),
+    click.option("--seconds", type=float, help="The longest proof of a unit's optimum.  [default: a fixed effort]"),
     click.option("--image-classes/--no-image-classes", default=None, help="Allow the images' categories as terms."),
     click.option("--max-bad", type=float, help="The share of unreadable images that is fatal.  [default: 0.01]"),
-    click.option("--keep", type=click.Choice(["all", "top"]), help="all values, or statistics and top images only."),
+    click.option(
+        "--keep",
+        type=click.Choice(["all", "top"]),
+        help="all values, or top: statistics and top images, and no search.  [default: all]",
+    ),
     click.option("--device", help="Where the network runs: cpu, cuda, cuda:1.  [default: where the weights are]"),
     click.option("--autocast", type=click.Choice(["bf16", "fp16"]), help="Half precision; its deviation is recorded."),
     click.option("--cluster", metavar="auto|ray://…", help="Extract and search on a Ray cluster."),
-    click.option("--blocks", help="Where the cluster's machines exchange blocks: a folder, s3://…"),
+    click.option(
+        "--blocks", help="Where the cluster's machines exchange blocks: a folder, s3://…  [default: in the run]"
+    ),
     _SEED,
 )
 
@@ -55,12 +79,17 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("conceptx-demo"), show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("conceptx-demo"), show_default=True, help="The run folder."
+)
 @click.option("--open", "opened", is_flag=True, help="Open the report in the browser at the end.")
 @_SEED
 @shared
 def demo(out: Path, opened: bool, seed: int | None, as_json: bool, quiet: bool) -> None:
-    """Do the whole job on the built-in world: render, train, explain, prove, report."""
+    """Do the whole job on the built-in world: render, train, explain, prove, report.
+
+    It takes some minutes. The same command again goes on where it was stopped; what is done is not done again.
+    """
     from conceptx.api import demo as whole_job
 
     run = whole_job(out, seed=seed or 0, progress=progress_for(quiet or as_json))
@@ -69,14 +98,18 @@ def demo(out: Path, opened: bool, seed: int | None, as_json: bool, quiet: bool) 
         click.launch(str(run.report_path))
 
 
-@click.command()
+@click.command(short_help="Explain the units of a layer: the whole job, up to the report.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @_request_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: the folder of FILE]")
 @click.option("--plan", "plan_only", is_flag=True, help="Stop when plan.json says what will be tested.")
 @shared
 def explain(file: Path | None, out: Path | None, plan_only: bool, as_json: bool, quiet: bool, **flags: Any) -> None:
-    """Explain the units of a layer; FILE is a run.toml, and flags take the place of what it says."""
+    """Explain the units of a layer: extract, map the labels, search, test, report.
+
+    Needed are --model, --layer and --images, or the tables --activations and --labels; and --out. FILE is the run.toml
+    of a run: it is taken up again, and flags take the place of what it says. What is done already is not done again.
+    """
     from conceptx.errors import InputError
     from conceptx.pipeline import run_stages, start_run
 
@@ -85,7 +118,12 @@ def explain(file: Path | None, out: Path | None, plan_only: bool, as_json: bool,
             raise InputError("request", "no folder is given for the run", "add --out FOLDER")
         out = file.parent
     with start_run(out, _request(file, flags, out)) as run:
-        run_stages(run, upto="plan" if plan_only else "report", progress=progress_for(quiet or as_json))
+        top_only = run.request.keep == "top"
+        upto = "extract" if top_only else "plan" if plan_only else "report"
+        run_stages(run, upto=upto, progress=progress_for(quiet or as_json))
+    if top_only:
+        _finish_statistics(run, as_json, quiet)
+        return
     if plan_only:
         plan = run.read_json("plan.json")
         shown = {"run": str(run.path), "plan": str(run.path / "plan.json"), "digest": plan["digest"], **plan["tests"]}
@@ -112,19 +150,6 @@ def _request(file: Path | None, flags: dict[str, Any], out: Path) -> Request:
     return replace(from_file, **{name: getattr(from_flags, name) for name in given})
 
 
-def _stage(name: str, text: str) -> click.Command:
-    """Return the command that brings one stage of a run up to date, and what it depends on."""
-
-    @click.command(name, help=text)
-    @click.argument("run", type=click.Path(path_type=Path))
-    @_SEED
-    @shared
-    def command(run: Path, seed: int | None, as_json: bool, quiet: bool) -> None:
-        _bring_up_to_date(run, name, seed, as_json, quiet)
-
-    return command
-
-
 def _bring_up_to_date(
     folder: Path, stage: str, seed: int | None, as_json: bool, quiet: bool, **changes: object
 ) -> None:
@@ -149,9 +174,11 @@ def _bring_up_to_date(
 @click.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--list-layers", is_flag=True, help="List every layer of --model, with shapes and units, and stop.")
-@click.option("--model", help="The model whose layers are listed.")
-@click.option("--weights", default="none", show_default=True, help="Its weights: default, none or a file.")
-@click.option("--preprocess", help='How images become its input, such as "size=64".  [default: the weights\' own]')
+@click.option("--model", help="With --list-layers: the model.")
+@click.option("--weights", default="none", show_default=True, help="With --list-layers: default, none or a file.")
+@click.option(
+    "--preprocess", help='With --list-layers: how images become input, "size=64".  [default: the weights\' own]'
+)
 @_SEED
 @shared
 def extract(
@@ -164,7 +191,11 @@ def extract(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run the model over the images of RUN and store what the layer's units do."""
+    """Record what the units of RUN do on its images; or list a model's layers.
+
+    The network of RUN runs over the images, and a value of every unit for every image is stored. With --list-layers no
+    run is needed.
+    """
     from conceptx.errors import InputError
 
     if list_layers:
@@ -179,16 +210,28 @@ def extract(
     if run is None:
         raise InputError("request", "no run is given", "give the folder of a run, or --list-layers --model NAME")
     _bring_up_to_date(run, "extract", seed, as_json, quiet)
+    if not (quiet or as_json):
+        from conceptx.cli.summary import print_parity
+        from conceptx.run import Run
+
+        print_parity(Run.open(run))
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--review", is_flag=True, help="List the doubtful decisions, for a person to make.")
-@click.option("--sentences/--no-sentences", default=None, help="Ask a local sentence model about labels left over.")
+@click.option(
+    "--sentences/--no-sentences",
+    default=None,
+    help="Ask a local sentence model about labels that no class name resembles (extra sentences).",
+)
 @_SEED
 @shared
 def annotate(run: Path, review: bool, sentences: bool | None, seed: int | None, as_json: bool, quiet: bool) -> None:
-    """Compile the hierarchy and map the labels to its classes."""
+    """Compile the hierarchy and map the labels to its classes.
+
+    Stages before it are done first where they are not done yet, as with every command of one stage.
+    """
     if not review:
         _bring_up_to_date(run, "annotate", seed, as_json, quiet, sentences=sentences)
         return
@@ -210,12 +253,16 @@ def annotate(run: Path, review: bool, sentences: bool | None, seed: int | None, 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--reasoner/--no-reasoner", default=None, help="Let HermiT check the expressions on some images.")
+@click.option(
+    "--reasoner/--no-reasoner", default=None, help="Let HermiT check the expressions on 30 images (extra reasoner)."
+)
 @_SEED
 @shared
 def induce(run: Path, reasoner: bool | None, seed: int | None, as_json: bool, quiet: bool) -> None:
-    """Search the expressions that describe what fires each unit."""
+    """Search the expressions that describe what fires each unit; what they need is done first."""
     _bring_up_to_date(run, "judge" if reasoner else "induce", seed, as_json, quiet, reasoner=reasoner)
+    if reasoner and not (as_json or quiet):
+        click.echo(_judged(run))
 
 
 @click.command()
@@ -224,18 +271,22 @@ def induce(run: Path, reasoner: bool | None, seed: int | None, as_json: bool, qu
 @_SEED
 @shared
 def report(run: Path, single_file: bool | None, seed: int | None, as_json: bool, quiet: bool) -> None:
-    """Write the report of a run."""
+    """Write the report of RUN; what it needs is done first."""
     _bring_up_to_date(run, "report", seed, as_json, quiet, single_file=single_file)
 
 
-@click.command()
+@click.command(short_help="Test hypotheses on held-out images, or on new ones.")
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--activations", type=click.Path(path_type=Path), help="A table: image, then one column per unit.")
 @click.option("--labels", type=click.Path(path_type=Path), help="A table: image,label[,object][,split].")
 @click.option("--hypotheses", type=click.Path(path_type=Path), help="A table: unit,expression.")
 @click.option("--ontology", type=click.Path(path_type=Path), help="A hierarchy for the labels.  [default: none]")
 @click.option("--protocol", help="conceptx, dalal2024 or a TOML file.  [default: conceptx]")
-@click.option("--bank", type=click.Path(path_type=Path), help="New images for RUN: a folder with a sub-folder a label.")
+@click.option(
+    "--bank",
+    type=click.Path(path_type=Path),
+    help="New images for RUN: a folder with a sub-folder a label (see conceptx bank fetch).",
+)
 @_SEED
 @shared
 def verify(
@@ -250,7 +301,11 @@ def verify(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Test the hypotheses of RUN, or of three tables, on held-out images, or those of RUN on a bank of new ones."""
+    """Test hypotheses on images that the search has not seen.
+
+    Those of RUN on its held-out images; with --bank on new images; or, without RUN, those of --hypotheses on
+    --activations and --labels.
+    """
     from conceptx.errors import InputError
 
     tables = {"activations": activations, "labels": labels, "hypotheses": hypotheses}
@@ -298,11 +353,36 @@ def _print_verification(result: Verification, as_json: bool) -> None:
         print_verdicts(result)
 
 
+def _finish_statistics(run: Run, as_json: bool, quiet: bool) -> None:
+    """Say where the statistics of a run are that keeps no values to search and to test."""
+    from conceptx.activations.store import STATISTICS, store_name
+    from conceptx.inputs import recorded_layers
+
+    folder = run.path / "activations"
+    files = [str(folder / f"{store_name(layer)}{STATISTICS}") for layer in recorded_layers(run)]
+    if as_json:
+        print_json({"run": str(run.path), "statistics": files})
+    elif not quiet:
+        click.echo(f"{', '.join(files)}: statistics and top images of every unit.")
+        click.echo("The search and the tests need every value: they follow with --keep all.")
+
+
 def _finish(run: Run, as_json: bool, quiet: bool) -> None:
     """Say how a run ended."""
+    judged = {"reasoner": _judged(run.path)} if run.request.reasoner else {}
     if as_json:
-        print_json({"run": str(run.path), "report": str(run.report_path), **run.summary})
+        print_json({"run": str(run.path), "report": str(run.report_path), **judged, **run.summary})
     elif not quiet:
         from conceptx.cli.summary import print_summary
 
+        for sentence in judged.values():
+            click.echo(sentence)
         print_summary(run)
+
+
+def _judged(folder: Path) -> str:
+    """Return the sentence on what HermiT checked in a run."""
+    from conceptx.run import Run
+
+    told = Run.open(folder).read_json("reasoner.json")
+    return str(told.get("sentence", "HermiT had nothing to check: no expression is proposed"))

@@ -37,6 +37,7 @@ def print_summary(run: Run) -> None:
         console.print(f"Hypotheses tried: {summary['n_searched']:,}")
     if run.has("truth"):
         console.print(_truth(run.read_json("planted.json")))
+    print_parity(run)
     best = _confirmed(run.verdicts.to_pylist())
     if best:
         console.print(_best_table(best[:_BEST]))
@@ -54,7 +55,8 @@ def print_verdicts(result: Verification) -> None:
     console = Console(highlight=False)
     console.print(f"Protocol {result.protocol.name}: {_counts(result.summary.counts).plain}")
     rows = result.verdicts.to_pylist()
-    for (unit, expression), group in groupby(rows, key=lambda row: (row["unit"], row["expression"])):
+    for (unit, expression), of_unit in groupby(rows, key=lambda row: (row["unit"], row["expression"])):
+        group = list(of_unit)
         console.print(Text(f"\nunit {unit}: {expression or 'no hypothesis'}", style="bold"))
         table = Table(box=None, pad_edge=False)
         for name in ("split", "targets", "TLA", "non-TLA", "AUROC", "corr.", "z", "q", "verdict"):
@@ -70,6 +72,28 @@ def print_verdicts(result: Verification) -> None:
                 Text(verdict, style=_COLOURS.get(verdict, "")),
             )
         console.print(table)
+        for note in dict.fromkeys(row["note"] for row in group if row["note"]):
+            console.print(f"  {note}", markup=False)
+
+
+def print_parity(run: Run) -> None:
+    """Print how far the values that a run computed in reduced precision are from full precision, layer by layer."""
+    if run.request.autocast is None:
+        return
+    from rich.console import Console
+
+    from conceptx.activations.store import read_facts, store_name
+    from conceptx.inputs import recorded_layers
+
+    console = Console(highlight=False)
+    for layer in recorded_layers(run):
+        parity = read_facts(run.path / "activations" / f"{store_name(layer)}.json")["meta"].get("parity")
+        if parity is not None:
+            console.print(
+                f"{layer}: values of the first images in {run.request.autocast} differ from full precision by "
+                f"{parity['absolute']:.2g} at most, {parity['relative']:.2%} of the largest.",
+                markup=False,
+            )
 
 
 def _counts(counts: Mapping[str, int]) -> Text:

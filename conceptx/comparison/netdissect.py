@@ -46,7 +46,7 @@ DETECTOR = 0.04
 _GRID = 112
 """The published annotations have 112 × 112 places; a smaller input has as many as it has pixels."""
 _ROOM = 1 << 29
-"""So many bytes may hold the greatest values; more units than fit are done in several passes over the images."""
+"""So many bytes may hold what is kept of units; more units than fit are done in several passes over the images."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,40 +73,47 @@ def netdissect(
     masks: Masks | None = None,
     progress: Progress = silent,
 ) -> Labelling:
-    """Label the units of all layers that have maps; `images` and `scenes` are the same images in the same order."""
+    """Label the units of all layers that have maps; `images` and `scenes` are the same images in the same order.
+
+    What cannot be dissected is refused before any image goes through the network.
+    """
     from conceptx.activations.maps import capture_maps
 
     started = time.perf_counter()
     model, preprocess = network()
     regions = Regions(scenes, images, preprocess, min(_GRID, preprocess.side), masks)
-    labels: dict[Key, Expression] = {}
-    texts: dict[Key, str] = {}
+    if masks is None and not regions.has_boxes:
+        raise _no_regions()
+    layers: list[tuple[str, list[int], int]] = []
     without: list[InputError] = []
-    detectors = 0
     for layer in dict.fromkeys(layer for layer, _ in keys):
-        units = [unit for name, unit in keys if name == layer]
         try:
-            channels, size = _channels(model, layer, units, preprocess)
+            layers.append((layer, *_channels(model, layer, [unit for name, unit in keys if name == layer], preprocess)))
         except _NoMaps as error:
             without.append(error)
-            continue
+    if not layers:
+        raise without[0]
+    labels: dict[Key, Expression] = {}
+    texts: dict[Key, str] = {}
+    detectors = 0
+    for layer, channels, size in layers:
 
         def stream(chosen: Sequence[int], layer: str = layer) -> Iterable[MapBlock]:
             return capture_maps(model, layer, images, preprocess, units=chosen, progress=progress)
 
-        for part in _parts(channels, len(images) * size):
+        unit_of = dict(zip(channels, (unit for name, unit in keys if name == layer), strict=True))
+        for part in _parts(channels, len(images) * size, len(regions.classes)):
             limits = thresholds((block.maps for block in stream(part)), len(images))
             iou = overlaps(((images.ids[p], m) for p, m in _each(stream(part))), limits, regions).iou
             best = np.argmax(iou, axis=1)
             for channel, row, place in zip(part, iou, best.tolist(), strict=True):
                 if row[place] > 0:
-                    key, name = (layer, units[channels.index(channel)]), regions.classes[place]
+                    key, name = (layer, unit_of[channel]), regions.classes[place]
                     labels[key] = contains(Named(name))
                     texts[key] = f"{scenes.hierarchy.label(scenes.hierarchy.id(name)) or name} (IoU {row[place]:.3f})"
                     detectors += bool(row[place] > DETECTOR)
-    if not labels and without:
-        raise without[0]
-    note = f"{detectors} of {len(labels)} labelled units are detectors (IoU > {DETECTOR})"
+    note = f"{detectors} of {len(labels)} labelled units are detectors (IoU > {DETECTOR}); "
+    note += f"over {'boxes' if masks is None else 'masks, and boxes where there is none'}"
     if without:
         note += f"; no maps: {', '.join(error.where for error in without)}"
     return Labelling("Network Dissection", labels, texts, time.perf_counter() - started, note)
@@ -133,7 +140,7 @@ def thresholds(blocks: Iterable[Maps], n_images: int, top: float = TOP) -> Float
         if held >= room:
             kept, waiting, held = _greatest(kept, waiting, room), [], 0
     if not count:
-        raise InputError("netdissect", "no image can be read", "give images that the network can see")
+        raise InputError("--method netdissect", "no image can be read", "give images that the network can see")
     greatest = np.sort(_greatest(kept, waiting, room), axis=1).astype(np.float64)
     place = (1.0 - top) * (count - 1)
     low = int(place)
@@ -163,9 +170,13 @@ def overlaps(maps: Iterable[tuple[str, Maps]], limits: Floats, regions: Regions)
         count(np.ascontiguousarray(values), limits, rows, columns, by_cell, counted.units, both)
         counted.both[:, shown] += both
     if not any_region:
-        what = "no annotation says where in its image an object is"
-        raise InputError("netdissect", what, "bring images with boxes or masks of their objects")
+        raise _no_regions()
     return counted
+
+
+def _no_regions() -> InputError:
+    what = "no annotation says where in its image an object is"
+    return InputError("--method netdissect", what, "bring images with boxes or masks of their objects")
 
 
 class _NoMaps(InputError):  # noqa: N818 - it is raised to the user as what it is
@@ -201,9 +212,9 @@ def _each(blocks: Iterable[MapBlock]) -> Iterable[tuple[int, Maps]]:
         yield from zip(block.positions, block.maps, strict=True)
 
 
-def _parts(channels: Sequence[int], values: int) -> list[list[int]]:
-    """Divide units so that the greatest of so many values of each fit into the memory set apart for them."""
-    at_once = max(1, _ROOM // (3 * 4 * _needed(values, TOP)))
+def _parts(channels: Sequence[int], values: int, classes: int) -> list[list[int]]:
+    """Divide units so that what is kept of each fits into the memory set apart: greatest values, and overlaps."""
+    at_once = max(1, _ROOM // max(3 * 4 * _needed(values, TOP), 3 * 8 * classes))
     return [list(channels[start : start + at_once]) for start in range(0, len(channels), at_once)]
 
 

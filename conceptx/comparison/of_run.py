@@ -26,6 +26,7 @@ from conceptx.progress import Progress, silent
 
 if TYPE_CHECKING:
     from conceptx.comparison.netdissect import Network
+    from conceptx.comparison.regions import Masks
     from conceptx.images.dataset import ImageSet
 
 METHODS = ("own", "single", "published", "invert")
@@ -56,7 +57,7 @@ class Material:
 
     `values` are in the order of `splits`; `proposed` is what the run's search proposed for each unit. `objects` are the
     labels of each image, in the same order. `images` is needed by CLIP and Network Dissection, `network` by the latter:
-    it gives the run's network and the preprocessing of its activations.
+    it gives the run's network and the preprocessing of its activations. `masks` are used there in place of boxes.
     """
 
     values: Mapping[Key, npt.NDArray[np.floating[Any]]]
@@ -66,6 +67,7 @@ class Material:
     objects: Sequence[Sequence[str]] = field(default_factory=tuple)
     images: ImageSet | None = None
     network: Network | None = None
+    masks: Masks | None = None
     seed: int = 0
     min_targets: int = 8
 
@@ -96,7 +98,10 @@ def compare(material: Material, wanted: Wanted, progress: Progress = silent) -> 
     for layer, unit in learning.keys:
         units.setdefault(layer, []).append(unit)
     read = _told_apart([imported(path, units, hierarchy, learning.used) for path in wanted.files], wanted.files)
-    found = [_of(method, material, learning, progress) for method in dict.fromkeys(wanted.methods)] + read
+    methods = tuple(dict.fromkeys(wanted.methods))
+    # What can only be refused with the network at hand goes first, before others take their time.
+    labelled = {m: _of(m, material, learning, progress) for m in sorted(methods, key=lambda m: m != "netdissect")}
+    found = [labelled[method] for method in methods] + read
     if wanted.clip is not None:
         found += _clip(material, wanted, learning, progress)
     if wanted.llm is not None:
@@ -127,14 +132,17 @@ def _check(material: Material, wanted: Wanted) -> None:
             mend = did_you_mean(method, known) or f"use some of {', '.join(known)}"
             raise InputError("--method", f"there is no method {method!r}", mend)
     if "netdissect" in wanted.methods and (material.network is None or material.images is None):
-        what = "Network Dissection needs the run's network and its pictures, and this run has tables alone"
-        raise InputError("--method netdissect", what, "explain a --model over --images")
-    if wanted.clip is not None and material.images is None:
-        raise InputError("--clip", "the run has no pictures to show to a CLIP model", "explain a set of images")
+        lacks = "network" if material.network is None else "pictures"
+        what = f"Network Dissection looks at maps, and the run names no {lacks} that can be opened again"
+        raise InputError("--method netdissect", what, "explain a named --model over --images KIND:PATH")
     for function in wanted.clip_functions:
         if function not in FUNCTIONS:
             mend = did_you_mean(function, FUNCTIONS) or f"use some of {', '.join(FUNCTIONS)}"
             raise InputError("--clip-function", f"CLIP-Dissect has no function {function!r}", mend)
+    if wanted.clip is not None and material.images is None:
+        raise InputError("--clip", "the run has no pictures to show to a CLIP model", "explain a set of images")
+    if wanted.clip is not None and not wanted.clip.is_dir():
+        raise InputError(str(wanted.clip), "there is no such folder", "name the folder of a CLIP model")
     if wanted.llm is not None:
         asker(wanted.llm)
 
@@ -169,7 +177,7 @@ def _of(method: str, material: Material, learning: _Learning, progress: Progress
     if material.network is None or material.images is None:
         raise AssertionError("checked before")
     shown = material.images.subset(learning.images)
-    return netdissect(learning.keys, material.network, shown, learning.scenes, progress=progress)
+    return netdissect(learning.keys, material.network, shown, learning.scenes, masks=material.masks, progress=progress)
 
 
 def _searched(name: str, learning: _Learning, progress: Progress, **settings: Any) -> Labelling:

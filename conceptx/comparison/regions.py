@@ -7,7 +7,7 @@ from the centres of a grid over the input to the places in the original; a cell 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,8 @@ Ints = npt.NDArray[np.int64]
 Masks = Callable[[str], Mapping[str, Bools]]
 """From the name of an image to the masks (height, width) of its objects, by their names, in the original's pixels."""
 
-_Box = tuple[float, float, float, float]
-"""Left, top, right, bottom."""
+_Names = dict[str, dict[str, int]]
+"""Of each image, the rows of its objects by their names."""
 
 
 def seen_at(preprocess: Preprocess, height: int, width: int, grid: int) -> tuple[Floats, Floats]:
@@ -58,8 +58,14 @@ class Regions:
         self.grid = grid
         self._images, self._preprocess, self._masks = images, preprocess, masks
         self._place = {image: i for i, image in enumerate(images.ids)}
-        self._boxes = _boxes(images)
-        self._objects, self._classes_of, self.classes = _classes(scenes)
+        self._corners, self._row_of = _boxes(images)
+        self._objects = _objects(scenes)
+        self._starts, self._ranks, self.classes = _classes(scenes, self._objects)
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether any object of the image set has a box."""
+        return bool(self._row_of)
 
     def __call__(self, image: str) -> tuple[Ints, Bools] | None:
         """Return the places in `classes` of those that an image shows, and their regions (shown, grid · grid).
@@ -67,8 +73,8 @@ class Regions:
         None where no object of the image has a place: nobody has said what is where.
         """
         masks = {} if self._masks is None else self._masks(image)
-        boxes = self._boxes.get(image, {})
-        known = [(name, k) for name, k in self._objects.get(image, ()) if name in masks or name in boxes]
+        boxes = self._row_of.get(image, {})
+        known = [(name, k) for name, k in self._objects.get(image, {}).items() if name in masks or name in boxes]
         if not known:
             return None
         height, width = self._size(image)
@@ -82,12 +88,12 @@ class Regions:
                 columns = np.clip(np.floor(x).astype(np.int64), 0, width - 1)
                 region = mask[rows][:, columns]
             else:
-                left, top, right, bottom = boxes[name]
+                left, top, right, bottom = self._corners[boxes[name]]
                 region = ((y >= top) & (y < bottom))[:, None] & ((x >= left) & (x < right))[None, :]
             found[row] = (region & inside).ravel()
         members: dict[int, list[int]] = {}
         for row, (_, k) in enumerate(known):
-            for c in self._classes_of[k]:
+            for c in self._ranks[self._starts[k] : self._starts[k + 1]].tolist():
                 members.setdefault(c, []).append(row)
         shown = np.array(sorted(members), dtype=np.int64)
         return shown, np.array([found[members[int(c)]].any(axis=0) for c in shown]).reshape(len(shown), -1)
@@ -115,39 +121,55 @@ def _offset(resized: int, side: int) -> int:
     return round((resized - side) / 2.0) if resized >= side else -((side - resized) // 2)
 
 
-def _boxes(images: ImageSet) -> dict[str, dict[str, _Box]]:
-    """Return of every image the first box of each object that has one."""
-    found: dict[str, dict[str, _Box]] = {}
-    table = images.objects.select(["image", "object", "x", "y", "w", "h"]).to_pydict()
-    for image, name, *numbers in zip(*table.values(), strict=True):
-        if all(number is not None and np.isfinite(number) for number in numbers):
-            x, y, w, h = map(float, numbers)
-            if w > 0 and h > 0:
-                found.setdefault(image, {}).setdefault(name, (x, y, x + w, y + h))
-    return found
+def _boxes(images: ImageSet) -> tuple[Floats, _Names]:
+    """Return boxes (n, 4) as left, top, right and bottom, and of every image the row of each object that has one."""
+    columns = images.objects.select(["x", "y", "w", "h"]).to_pydict().values()
+    x, y, w, h = (np.array(column, dtype=np.float64) for column in columns)  # none is NaN
+    with np.errstate(invalid="ignore"):
+        usable = np.isfinite(x) & np.isfinite(y) & np.isfinite(w) & np.isfinite(h) & (w > 0) & (h > 0)
+    found: _Names = {}
+    names = zip(images.objects["image"].to_pylist(), images.objects["object"].to_pylist(), strict=True)
+    for row, ((image, name), has_box) in enumerate(zip(names, usable.tolist(), strict=True)):
+        if has_box:
+            found.setdefault(image, {}).setdefault(name, row)  # of several boxes the first
+    return np.stack([x, y, x + w, y + h], axis=1), found
 
 
-def _classes(scenes: Scenes) -> tuple[dict[str, list[tuple[str, int]]], list[list[int]], tuple[str, ...]]:
-    """Return the objects of each image by name and individual, each individual's classes, and the classes' names."""
-    hierarchy, closure = scenes.hierarchy, scenes.closure
-    place = {image: i for i, image in enumerate(scenes.images)}
-    objects: dict[str, list[tuple[str, int]]] = {}
-    is_object = np.zeros(scenes.n_individuals, dtype=bool)
+def _objects(scenes: Scenes) -> _Names:
+    """Return of every image the individuals of its objects by their names."""
+    known = set(scenes.images)
+    found: _Names = {}
     for k in range(scenes.n_images, scenes.n_individuals):
         parts = scenes.individuals[k].split("#")
         if len(parts) == 2:  # three parts name the value of an attribute
             image, name = (part.replace("%23", "#").replace("%25", "%") for part in parts)
-            if image in place:
-                objects.setdefault(image, []).append((name, k))
-                is_object[k] = True
-    ids = [int(c) for c in closure.classes if is_object[closure.members(int(c))].any()]
-    depths = hierarchy.depth(ids) if ids else np.zeros(0, dtype=np.int64)
-    ranked = sorted(zip(ids, depths.tolist(), strict=True), key=lambda pair: (-pair[1], hierarchy.name(pair[0])))
-    classes_of: list[list[int]] = [[] for _ in range(scenes.n_individuals)]
-    for rank, (c, _) in enumerate(ranked):
-        for k in closure.members(c).tolist():
-            classes_of[k].append(rank)
-    return objects, classes_of, tuple(hierarchy.name(c) for c, _ in ranked)
+            if image in known:
+                found.setdefault(image, {})[name] = k
+    return found
+
+
+def _classes(scenes: Scenes, objects: _Names) -> tuple[Ints, Ints, tuple[str, ...]]:
+    """Return the places of each individual's classes among the names of all classes that objects have, and the names.
+
+    Those of individual k are `places[starts[k]:starts[k + 1]]`, in order.
+    """
+    from scipy import sparse
+
+    hierarchy, closure = scenes.hierarchy, scenes.closure
+    is_object = np.zeros(scenes.n_individuals, dtype=bool)
+    is_object[[k for of_image in objects.values() for k in of_image.values()]] = True
+    shape = (len(closure.classes), scenes.n_individuals)
+    members: Any = sparse.csr_array(
+        (np.ones(len(closure.individuals), bool), closure.individuals, closure.starts), shape
+    )
+    rows = np.flatnonzero(members @ is_object.astype(np.int64))
+    ids = closure.classes[rows].tolist()
+    depths = hierarchy.depth(ids).tolist() if ids else []
+    names = [hierarchy.name(c) for c in ids]
+    ranked = sorted(range(len(ids)), key=lambda i: (-depths[i], names[i]))
+    by_individual = sparse.csr_array(members[rows[ranked]].T)
+    by_individual.sort_indices()
+    return by_individual.indptr, by_individual.indices, tuple(names[i] for i in ranked)
 
 
 def _checked(mask: Bools, size: tuple[int, int], image: str, name: str) -> Bools:

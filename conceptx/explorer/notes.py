@@ -35,7 +35,7 @@ def read_notes(run: Path) -> dict[Key, Note]:
         return {(str(row["layer"]), str(row["unit"])): Note(bool(row["marked"]), str(row["text"])) for row in data}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(
             str(path), f"these are not the explorer's notes ({error})", "mend or remove the file"
         ) from error

@@ -51,22 +51,14 @@ class Explorer:
     def open(cls, path: Path) -> Explorer:
         """Open a run that has its report, and whose evidence is as the run left it."""
         run = Run.open(path)
-        try:
-            changed = next((stage for stage in _EVIDENCE if run.has(stage) and not run.keeps(stage)), None)
-            reported = run.keeps("report")
-        except (AttributeError, KeyError, TypeError) as error:
-            what = f"the manifest has another shape than this version writes ({type(error).__name__}: {error})"
-            raise InputError(str(run.path / "manifest.json"), what, f"see conceptx audit {run.path}") from error
-        if changed is not None:
-            what = f"what the stage {changed!r} wrote was changed since, so answers would not fit the report"
-            raise InputError(str(run.path), what, f"run conceptx explain {run.path / 'run.toml'} again")
+        run.require(*_EVIDENCE)
         report = run.path / "report" / "report.json"
-        if not reported:
+        if not run.keeps("report"):
             what = "the run has no report, or it was changed since"
             raise InputError(str(run.path), what, f"run conceptx report {run.path}")
         try:
             evidence = Evidence.from_dict(json.loads(report.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             mend = f"run conceptx report {run.path}"
             raise InputError(str(report), f"this is not a report of this version ({error})", mend) from error
         splits = splits_of(run)

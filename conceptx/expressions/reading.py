@@ -48,12 +48,18 @@ _COMPARISONS: tuple[Comparison, ...] = (">=", "<=", ">", "<", "=")
 _COUNTS: dict[str, Kind] = {"min": "min", "max": "max", "exactly": "exactly", "≥": "min", "≤": "max", "=": "exactly"}
 _MOST_DIGITS = 18
 
+LONGEST_TEXT = 1 << 18
+"""Texts with more characters are refused unread."""
+
 
 def parse(text: str) -> Expression:
     """Read an expression in Manchester or description-logic syntax, as it stands (nothing is normalised).
 
     A mistake is an `InputError` that shows the place with a caret.
     """
+    if len(text) > LONGEST_TEXT:
+        what = f"it has {len(text):,} characters; {LONGEST_TEXT:,} are allowed"
+        raise InputError("expression", what, "write it shorter, or as several")
     return _Reader(text).whole()
 
 
@@ -100,7 +106,8 @@ class _Reader:
         at = self.tokens[self.place][2] if position is None else position
         line = self.text.count("\n", 0, at)
         start = self.text.rfind("\n", 0, at) + 1
-        shown = self.text[start:].split("\n", 1)[0]
+        line_shown = self.text[start:].split("\n", 1)[0]
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line_shown)
         first = max(0, at - start - 60)
         caret = " " * (at - start - first) + "^"
         where = f"expression, column {at - start + 1}" + (f" of line {line + 1}" if line else "")

@@ -34,13 +34,19 @@ from conceptx.progress import Progress, silent
 Floats = npt.NDArray[np.float64]
 
 SEARCHES = ("auto", "optimal", "beam", "ecii")
+_SEARCH_WORDS = {
+    "optimal": "The search went on until the optimum of every unit was proven.",
+    "beam": "The search was a beam, which proves no optimum.",
+    "ecii": "The search was ECII's candidate scheme, for comparison: it has lengths of its own, and takes images from "
+    "80 % and up to 20 % of a unit's maximum as its sides unless the protocol names others.",
+}
 _COMPLETE = 3
 """The searches that certify do so up to this length."""
 _AT_ONCE = 2_000_000
 """Up to so many sets of atoms a unit are enumerated at once."""
 _TRY = 10
 """A set of atoms buys so many steps of branch and bound before it is enumerated."""
-_STEPS = 20_000_000
+_STEPS = 10_000_000
 """So many steps of branch and bound a unit stand in for an enumeration that is too long."""
 _HIGH, _LOW = 0.8, 0.2
 """The shares of the unit's maximum that ECII's scheme takes for positive and negative images, where none are given."""
@@ -58,8 +64,8 @@ class Settings:
 
     `search` is `auto`, `optimal`, `beam` or `ecii`. The first two prove their optimum, by scoring every formula (see
     `optimal`) or by branch and bound (see `branch`), whichever is likely to be faster; all formulas are scored only if
-    they have at most `budget` sets of up to three atoms. Where they have more, `auto` lets branch and bound take 20
-    million steps a unit, about 20 milliseconds; if that does not do, the unit's best hypothesis is not marked optimal,
+    they have at most `budget` sets of up to three atoms. Where they have more, `auto` lets branch and bound take 10
+    million steps a unit, 10 to 20 milliseconds; if that does not do, the unit's best hypothesis is not marked optimal,
     and its bound says what is not excluded. `optimal` goes on, however long it takes. `seconds` limits the branch and
     bound of each unit by the clock instead: then, and only then, results can depend on the machine. Nothing is
     certified beyond length 3, and nothing by `beam`. `ecii` is the published scheme (see `ecii`), for comparison: it
@@ -102,6 +108,13 @@ class Settings:
     def threads(self) -> int:
         """The number of threads: `workers`, or one for each core where it is 0."""
         return self.workers or os.cpu_count() or 1
+
+    def describe(self) -> list[str]:
+        """Return in words, one sentence each, what is not as by default."""
+        if self.seconds is not None and self.search in ("auto", "optimal"):
+            limit = f"The proof of a unit's optimum could take {self.seconds:g} seconds"
+            return [f"{limit}; how far it came can depend on the machine."]
+        return [_SEARCH_WORDS[self.search]] if self.search in _SEARCH_WORDS else []
 
 
 def induce(

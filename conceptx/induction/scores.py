@@ -4,8 +4,10 @@ Two families of pure functions. On counts (`Counts`): the unit's images are spli
 On values: the unit's activation on every image, extent as boolean; AUROC and AUPRC take the extent as the truth and
 the activation as the ranking. `score_all` gives every score of a table row at once.
 
-Correlation, cosine, AUPRC, F1 and IoU fall when half of the true labels are removed and when as many false ones are
-added (the sanity checks of arXiv 2506.05774); the others need not, and are reported only for comparison.
+Correlation, cosine, F1 and IoU fall when half of the true labels are removed and when as many false ones are added (the
+sanity checks of NeuronEval, arXiv 2506.05774); the others need not, and are reported only for comparison. So does the
+AUPRC that NeuronEval tests, which takes the unit's firing as the truth; ours, theirs inverted, does too but for labels
+of about half of the images.
 A ratio 0/0 on counts is 0; a score of constant values or of an empty or full extent is NaN.
 """
 

@@ -114,10 +114,7 @@ def _finished(
 def _staging(out: Path) -> Iterator[Staging]:
     """Keep finished parts in ``.NAME.staging`` beside `out` while the build runs, and after a kill."""
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(str(out), "is a file", "name a folder for the compiled hierarchy")
-    if out.is_dir() and any(out.iterdir()) and not _is_ours(out):
-        raise InputError(str(out), "is a folder with other files in it", "name a new or empty folder")
+    store.require_own(out)
     staging = Staging(out.parent / f".{out.name}.staging")
     try:
         yield staging
@@ -125,8 +122,3 @@ def _staging(out: Path) -> Iterator[Staging]:
         staging.clear()
         raise
     staging.clear()
-
-
-def _is_ours(out: Path) -> bool:
-    """Return whether all that lies in `out` was written by an earlier build."""
-    return all(p.name in store.FILES or p.name == "lookup" or p.suffix == ".partial" for p in out.iterdir())

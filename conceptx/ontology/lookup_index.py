@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conceptx.errors import JobError
-from conceptx.files import atomic_path, write_json
+from conceptx.files import atomic_path, map_array, write_json
 from conceptx.ontology.csr import Ints, Longs
 from conceptx.ontology.forms import folded, singular, without_qualifier
 from conceptx.ontology.hierarchy import Hierarchy
@@ -211,7 +211,7 @@ def _read(folder: Path, digest: str) -> Index | None:
             return None
         if any((folder / f"{name}.npy").stat().st_size != header["bytes"][name] for name in _ARRAYS):
             return None
-        arrays = [np.asarray(np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False)) for n in _ARRAYS]
-    except (OSError, ValueError, KeyError, TypeError):
+        arrays = [np.asarray(map_array(folder / f"{n}.npy")) for n in _ARRAYS]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return Index(Strings(arrays[0], arrays[1]), arrays[2], arrays[3], arrays[4], arrays[5], arrays[6])

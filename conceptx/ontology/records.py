@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DEFAULT_IRI_BASE = "urn:conceptx:class:"
+_LONGEST_NAME = 1 << 14
 
 # Marks that turn the reading direction make two different names look alike; control characters break lines.
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -96,8 +97,8 @@ def name_fault(name: str) -> str:
     """Return what makes `name` unfit as a class name, or an empty string."""
     if not name.strip():
         return "is empty"
-    if len(name) > 4096:
-        return f"has {len(name)} characters; 4,096 are allowed"
+    if len(name) > _LONGEST_NAME:
+        return f"has {len(name):,} characters; {_LONGEST_NAME:,} are allowed"
     direction, control = _DIRECTION.search(name), _CONTROL.search(name)
     if direction:
         return f"holds a mark that turns the reading direction (U+{ord(direction[0]):04X})"
@@ -108,7 +109,7 @@ def name_fault(name: str) -> str:
 
 def check_name(where: str, name: str) -> None:
     """Refuse a class name that would break lines, tables or a reader's eye."""
-    if name.isascii() and name.isprintable() and 0 < len(name) <= 4096 and name != " " * len(name):
+    if name.isascii() and name.isprintable() and 0 < len(name) <= _LONGEST_NAME and name != " " * len(name):
         return
     fault = name_fault(name)
     if fault:

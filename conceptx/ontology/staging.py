@@ -33,13 +33,11 @@ class Staging:
 
     def table(self, name: str, made_from: Mapping[str, object], make: Callable[[], pa.Table]) -> pa.Table:
         """Return the part `name`, made by `make` unless it is already stored for the same `made_from`."""
-        import pyarrow as pa
-
         key = digest_json({"version": VERSION, **made_from})
         path = self.folder / f"{name}-{key[:24]}.arrow"
-        if path.is_file():
-            with pa.memory_map(str(path)) as source:
-                return pa.ipc.open_file(source).read_all()
+        stored = _read(path)
+        if stored is not None:
+            return stored
         table = make()
         _write(path, table)
         return table
@@ -61,16 +59,16 @@ class Pieces:
     """Pieces of one part in the order in which they were made, each stored with the state that follows it."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        import pyarrow as pa
-
         self._folder, self._name = folder, name
         self.tables: list[pa.Table] = []
         self.state: dict[str, Any] | None = None
-        while (path := self._path(len(self.tables))).is_file():
-            with pa.memory_map(str(path)) as source:
-                table = pa.ipc.open_file(source).read_all()
+        while (table := _read(self._path(len(self.tables)))) is not None and table.schema.metadata:
             self.tables.append(table)
             self.state = json.loads(table.schema.metadata[b"state"])
+        behind = len(self.tables)
+        while (path := self._path(behind)).is_file():  # damaged, and what was read after it
+            path.unlink()
+            behind += 1
 
     def add(self, table: pa.Table, state: Mapping[str, object]) -> None:
         """Store the next piece; once this returns, a killed build goes on from `state`."""
@@ -85,6 +83,21 @@ class Pieces:
 
     def _path(self, k: int) -> Path:
         return self._folder / f"{self._name}.{k:06d}.arrow"
+
+
+def _read(path: Path) -> pa.Table | None:
+    """Return a stored part; None where it is missing or damaged, so that it is made again."""
+    import pyarrow as pa
+
+    if not path.is_file():
+        return None
+    try:
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError):
+        return None
+    return table
 
 
 def _write(path: Path, table: pa.Table) -> None:

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conceptx.errors import InputError
-from conceptx.files import atomic_path, digest_file, digest_json, write_json
+from conceptx.files import atomic_path, digest_file, digest_json, map_array, write_failure, write_json
 from conceptx.ontology.strings import Strings
 
 HEADER = "hierarchy.json"
@@ -90,6 +90,16 @@ class Columns:
         return {name: _checksum(self.arrays[name], dtype) for name, dtype in _DTYPES.items()}
 
 
+def require_own(folder: Path) -> None:
+    """Refuse a place for a compiled hierarchy where something else lies."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(str(folder), "is a file", "name a folder for the compiled hierarchy")
+    if folder.is_dir() and not all(
+        path.name in FILES or path.name == "lookup" or path.suffix == ".partial" for path in folder.iterdir()
+    ):
+        raise InputError(str(folder), "is a folder with other files in it", "name a new or empty folder")
+
+
 def columns_digest(checksums: Mapping[str, str], iri_base: str) -> str:
     """Return the digest of a hierarchy's content: equal classes, names, labels and edges give equal digests."""
     return digest_json({"arrays": dict(checksums), "iri_base": iri_base})
@@ -98,7 +108,11 @@ def columns_digest(checksums: Mapping[str, str], iri_base: str) -> str:
 def write_columns(folder: Path, columns: Columns, removed: tuple[Removed, ...] = ()) -> None:
     """Store the arrays in `folder`; the header is written last, so that a folder with a header is complete."""
     folder = Path(folder)
-    (folder / HEADER).unlink(missing_ok=True)
+    require_own(folder)
+    try:
+        (folder / HEADER).unlink(missing_ok=True)
+    except OSError as error:
+        raise write_failure(folder / HEADER, error) from error
     described = {}
     checksums = columns.checksums()
     for name, dtype in _DTYPES.items():
@@ -163,25 +177,37 @@ def read_header(folder: Path) -> dict[str, Any]:
         raise InputError(str(folder), what, "build one with `conceptx ontology build`")
     try:
         header = json.loads(path.read_bytes()[: 1 << 24])
-        found, version, arrays = header["format"], header["version"], header["arrays"]
-        complete = {"digest", "iri_base", "about", "removed"} <= set(header) and set(arrays) == set(_DTYPES)
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(Path(folder), f"'{HEADER}' cannot be read ({error})") from error
+    if not isinstance(header, dict):
+        raise _damaged(Path(folder), f"'{HEADER}' is no JSON object")
+    found, version, arrays = header.get("format"), header.get("version"), header.get("arrays")
     if found != FORMAT:
-        raise InputError(str(path), f"holds the format {found!r}, not {FORMAT!r}", "give a compiled hierarchy")
+        what = f"holds the format {str(found)[:40]!r}, not {FORMAT!r}"
+        raise InputError(str(path), what, "give a compiled hierarchy")
     if version != VERSION:
-        raise InputError(str(path), f"has version {version}; this program reads version {VERSION}", "build it again")
+        what = f"has version {str(version)[:40]}; this program reads version {VERSION}"
+        raise InputError(str(path), what, "build it again")
+    complete = (
+        all(isinstance(header.get(name), str) for name in ("digest", "iri_base", "removed"))
+        and isinstance(header.get("about"), dict)
+        and isinstance(arrays, dict)
+        and arrays.keys() == _DTYPES.keys()
+        and all(isinstance(facts, dict) and {"bytes", "length", "sha256"} <= facts.keys() for facts in arrays.values())
+    )
     if not complete:
-        raise _damaged(Path(folder), f"'{HEADER}' does not name the arrays of this version")
-    return dict(header)
+        raise _damaged(Path(folder), f"'{HEADER}' does not describe the arrays of this version")
+    return header
 
 
 def read_removed(folder: Path) -> Iterator[Removed]:
     """Yield the edges that were left out, in the stored order."""
     try:
         lines = (Path(folder) / "removed.tsv").read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(Path(folder), f"'removed.tsv' cannot be read ({error})") from error
+    except OSError as error:
+        raise _damaged(Path(folder), f"'removed.tsv' cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise _damaged(Path(folder), "'removed.tsv' is not UTF-8") from error
     for line in filter(None, lines[1:]):
         cells = line.split("\t")
         if len(cells) != 3:
@@ -195,11 +221,13 @@ def _map(folder: Path, name: str, dtype: str, described: Mapping[str, Any]) -> n
         size = path.stat().st_size
         if size != described[name]["bytes"]:
             raise _damaged(folder, f"'{path.name}' has {size} bytes instead of {described[name]['bytes']}")
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise _damaged(folder, f"'{path.name}' cannot be mapped ({error})") from error
+        array = map_array(path)
+    except InputError:
+        raise
+    except OSError as error:
+        raise _damaged(folder, f"'{path.name}' cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise _damaged(folder, f"'{path.name}' is no array of numbers") from error
     if array.dtype.str != dtype or array.shape != (described[name]["length"],):
         raise _damaged(folder, f"'{path.name}' holds other numbers than the header says")
     return np.asarray(array)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from conceptx import __version__
+from conceptx.report.beside_words import beside_sentences, plan_sentences
 from conceptx.report.records import Evidence, UnitEvidence
 from conceptx.report.text import number
 
@@ -35,6 +36,11 @@ def model_card(evidence: Evidence) -> str:
         ]
     if evidence.hypotheses_tried:
         lines += [f"Expressions that the search chose from: {evidence.hypotheses_tried:,}.", ""]
+    said = [*beside_sentences(evidence), *(plan_sentences(evidence.plan) if evidence.plan is not None else ())]
+    if said:
+        lines += [_safe(" ".join(said)), ""]
+    if evidence.plan is not None:
+        lines += [f"Digest of the plan: {_safe(evidence.plan.digest)}", ""]
     listed = [unit for unit in evidence.units if unit.verdict == "confirmed"][:_LISTED]
     if listed:
         lines += ["| unit | responds to | correlation (95 % interval) | targets |", "| --- | --- | --- | --- |"]

@@ -7,26 +7,25 @@ this module joins them, puts them in order, says expressions in words and choose
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from conceptx.errors import InputError
 from conceptx.expressions import Expression, parse
-from conceptx.files import json_ready
 from conceptx.induction.extents import Evaluator
 from conceptx.progress import Progress, silent
+from conceptx.report.beside import Beside, estimate, registered
 from conceptx.report.classes import surprising, with_classes
-from conceptx.report.examples import HELD_OUT, Examples, Pictures
+from conceptx.report.examples import HELD_OUT, Against, Examples, Pictures
+from conceptx.report.portable import portable_facts
 from conceptx.report.quality import data_facts, quality
 from conceptx.report.records import (
     SCHEMA,
     VERDICTS_IN_ORDER,
     Controls,
-    Estimate,
     Evidence,
     Hypothesis,
     LayerEvidence,
@@ -41,6 +40,9 @@ from conceptx.report.words import in_words, plain_label
 from conceptx.tables import SCORES, SPLITS
 from conceptx.verification.protocol import CONTROL_KINDS
 
+MAX_IN_DETAIL = 2048
+"""So many units, the best explained first, are reported with all that is known of them."""
+N_IN_BRIEF = 3
 _N_BEST = 5
 _FLOOR_QUANTILE = 0.95
 
@@ -59,11 +61,12 @@ def gather(inputs: ReportInput, progress: Progress = silent) -> Evidence:
         for a, k in progress(jobs, total=len(jobs), label="report: evidence")
     ]
     units.sort(key=lambda u: (VERDICTS_IN_ORDER.index(u.verdict), _falling(u.score)))
+    units = [*units[:MAX_IN_DETAIL], *map(_in_brief, units[MAX_IN_DETAIL:])]
     units, classes, silent_classes = with_classes(units, raw_texts(inputs), inputs.scenes)
     tried = inputs.verification.get("n_searched")
     return Evidence(
         schema=SCHEMA,
-        request={clean(str(k)): _portable(v) for k, v in inputs.request.items()},
+        request=portable_facts(inputs.request),
         data=data_facts(inputs),
         layers=layers,
         verdicts=_count_verdicts(unit.verdict for unit in units),
@@ -74,10 +77,13 @@ def gather(inputs: ReportInput, progress: Progress = silent) -> Evidence:
         units=tuple(units),
         quality=quality(inputs),
         protocol=tuple(clean(sentence) for sentence in inputs.protocol),
-        verification=_plain({k: v for k, v in inputs.verification.items() if k != "units"}),
+        verification=portable_facts({k: v for k, v in inputs.verification.items() if k != "units"}),
         objective=objective,
         hypotheses_tried=tried if isinstance(tried, int) else None,
-        truth=_plain(inputs.truth),
+        truth=portable_facts(inputs.truth),
+        plan=registered(inputs),
+        missing=tuple(clean(sentence) for sentence in inputs.missing),
+        in_detail=min(len(units), MAX_IN_DETAIL),
     )
 
 
@@ -96,6 +102,7 @@ class _Meaning:
         self.hypotheses = _by_unit(inputs.hypotheses.to_pylist())
         self.margins = _by_unit(inputs.margins.to_pylist())
         self.controls = inputs.controls.to_pylist()
+        self.beside = Beside(inputs)
         shared = Pictures(inputs.images, inputs.objects, inputs.scenes), Evaluator(inputs.scenes)
         self._examples = [Examples(activations, inputs, *shared) for activations in inputs.activations]
         self._hierarchy = inputs.scenes.hierarchy
@@ -112,9 +119,9 @@ class _Meaning:
                 self._known[text] = _Known(expression, in_words(expression, self._label))
         return self._known[text]
 
-    def examples(self, a: int, k: int, text: str | None) -> dict[str, Any]:
+    def examples(self, a: int, k: int, text: str | None, against: Against | None) -> dict[str, Any]:
         """Return the example images of unit `k` of the activations `a`, and the distribution of its values."""
-        return self._examples[a].of(k, None if text is None else self.of(text).expression)
+        return self._examples[a].of(k, None if text is None else self.of(text).expression, against)
 
     def _label(self, name: str) -> str:
         hierarchy = self._hierarchy
@@ -145,12 +152,12 @@ def _unit(inputs: ReportInput, a: int, k: int, meaning: _Meaning, floor: Sequenc
     if text is None and best is not None:
         text = best["expression"]
     mine = sorted((_statistics(r) for r in rows if r["expression"] == text and r["split"]), key=_split_place)
-    hypotheses = _hypotheses(candidates, rows, meaning)
+    hypotheses = _hypotheses(key, candidates, rows, meaning)
     known = meaning.of(text) if text is not None else _Known(None, "")
     notes = dict.fromkeys(r["note"] for r in judged if r["note"] and r["expression"] in (text, None))
     mine_in_list = next((row for row in candidates if row["expression"] == text), None)
     score, search = _score(mine), _in_search(mine, mine_in_list)
-    examples = meaning.examples(a, k, text)
+    examples = meaning.examples(a, k, text, meaning.beside.against(key, text))
     return UnitEvidence(
         layer=clean(layer),
         unit=clean(unit),
@@ -167,11 +174,30 @@ def _unit(inputs: ReportInput, a: int, k: int, meaning: _Meaning, floor: Sequenc
         twins=next((h.twins for h in hypotheses if text is not None and h.expression == clean(text)), ()),
         frontier=tuple((n, score, clean(e)) for n, score, e in inputs.frontier.get(layer, {}).get(unit, ())),
         controls_below=_share_below(search, floor),
+        effects=meaning.beside.effects(key, text),
+        sanity=meaning.beside.sanity(key, text),
+        counterexamples=meaning.beside.counterexamples(key, text),
         **examples,
     )
 
 
-def _hypotheses(candidates: Sequence[Row], rows: Sequence[Row], meaning: _Meaning) -> tuple[Hypothesis, ...]:
+def _in_brief(unit: UnitEvidence) -> UnitEvidence:
+    """Return a unit with what was judged, its few strongest images and its distribution."""
+    judged = unit.judged
+    return replace(
+        unit,
+        hypotheses=() if judged is None else (judged,),
+        top=unit.top[:N_IN_BRIEF],
+        missed=(),
+        unexpected=(),
+        sanity=(),
+        counterexamples=(),
+    )
+
+
+def _hypotheses(
+    key: tuple[str, str], candidates: Sequence[Row], rows: Sequence[Row], meaning: _Meaning
+) -> tuple[Hypothesis, ...]:
     """Return the unit's hypotheses by rank, then those that only the verdicts name."""
     found = []
     seen = set()
@@ -195,6 +221,7 @@ def _hypotheses(candidates: Sequence[Row], rows: Sequence[Row], meaning: _Meanin
                 bound=row.get("bound"),
                 proposed=bool(row.get("proposed")),
                 statistics=tuple(statistics),
+                stability=meaning.beside.stability(key, text),
             )
         )
     return tuple(found)
@@ -213,10 +240,11 @@ def _layer(inputs: ReportInput, a: int, meaning: _Meaning) -> LayerEvidence:
         layer=clean(layer),
         units=len(activations.units),
         images=len(activations.images),
-        meta=_plain(activations.meta),
+        meta=portable_facts(activations.meta),
         verdicts=_count_verdicts(verdicts),
         controls=kinds,
         floor=_floor(inputs.verification, kinds),
+        ensembles=meaning.beside.ensembles(layer, lambda text: meaning.of(text).words),
     )
 
 
@@ -302,16 +330,12 @@ def _best(units: Sequence[UnitEvidence]) -> list[UnitEvidence]:
 def _statistics(row: Row) -> Statistics:
     plain = ("n_target", "n_other", "u", "z", "p", "z_uncorrected", "p_one_tailed", "q", "verdict")
     estimates = ("tla", "non_tla", "auroc", "auprc", "correlation")
-    values = {name: row[name] for name in plain} | {name: _estimate(row, name) for name in estimates}
+    values = {name: row[name] for name in plain} | {name: estimate(row, name) for name in estimates}
     return Statistics(split=row["split"], note=clean(row["note"] or ""), **values)
 
 
 def _margin(row: Row) -> Margin:
-    return Margin(row["split"], row["threshold"], _estimate(row, "tla"), _estimate(row, "non_tla"))
-
-
-def _estimate(row: Row, name: str) -> Estimate:
-    return Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return Margin(row["split"], row["threshold"], estimate(row, "tla"), estimate(row, "non_tla"))
 
 
 def _split_place(row: Statistics) -> int:
@@ -341,37 +365,3 @@ def _distinct(rows: Sequence[Row], name: str) -> list[str]:
 
 def _falling(score: float | None) -> float:
     return float("inf") if score is None else -score
-
-
-def _plain(values: Mapping[str, object]) -> dict[str, Any]:
-    return {clean(str(k)): _portable(v) for k, v in values.items()}
-
-
-def _portable(value: object) -> Any:
-    """Return plain data in which an absolute path is cut to its last part, so that reports do not tell of machines."""
-    ready = json_ready(value)
-    return _walk(ready, _portable_text)
-
-
-def _walk(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        return {clean(k): _walk(v, change) for k, v in value.items()}
-    return [_walk(v, change) for v in value] if isinstance(value, list) else value
-
-
-def _portable_text(text: str) -> str:
-    kind, mark, location = text.partition(":")
-    if mark and len(kind) > 1 and _is_absolute(location):
-        return clean(f"{kind}:{_last_part(location)}")
-    return clean(_last_part(text) if _is_absolute(text) else text)
-
-
-def _is_absolute(text: str) -> bool:
-    return PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
-
-
-def _last_part(text: str) -> str:
-    path = PureWindowsPath(text) if PureWindowsPath(text).drive else PurePosixPath(text)
-    return path.name or text

@@ -22,13 +22,12 @@ from conceptx.induction.extents import Evaluator
 from conceptx.report.records import Box, Distribution, Example, ReportInput
 from conceptx.report.text import clean
 from conceptx.tables import SPLITS
+from conceptx.verification.counterexamples import against, levels
 
 HELD_OUT = ("evaluation", "verification")
 
 N_TOP = 8
 N_AGAINST = 4
-FIRES_ABOVE = 0.2
-"""A unit *fires* on an image, for the choice of counter-examples, above this share of its range."""
 _N_BINS = 24
 _MAX_LABELS = 12
 _KEPT = 64
@@ -36,16 +35,8 @@ _KEPT = 64
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
-
-
-def levels(values: Floats) -> npt.NDArray[np.float64]:
-    """Return the values as shares of the unit's range: from 0 (or its minimum, where that is lower) to its maximum."""
-    if not len(values):
-        return np.zeros(0)
-    wide = values.astype(np.float64)
-    base = min(0.0, float(wide.min()))
-    span = float(wide.max()) - base
-    return (wide - base) / span if span > 0 else np.zeros(len(wide))
+Against = tuple[Sequence[str], Sequence[str]]
+"""The images that speak against an explanation: matching ones that are silent, and unexpected ones."""
 
 
 def choose(values: Floats, matches: Bools | None) -> tuple[list[int], list[int], list[int]]:
@@ -53,14 +44,16 @@ def choose(values: Floats, matches: Bools | None) -> tuple[list[int], list[int],
 
     Equal values stay in the order of the images.
     """
-    level = levels(values)
-    everything = np.arange(len(level))
-    top = _lowest(-level, everything, N_TOP)
+    top = strongest(levels(values))
     if matches is None:
         return top, [], []
-    fires = level > FIRES_ABOVE
-    missed = _lowest(level, np.flatnonzero(matches & ~fires), N_AGAINST)
-    return top, missed, _lowest(-level, np.flatnonzero(fires & ~matches), N_AGAINST)
+    silent, unexpected = against(values, matches)
+    return top, silent[:N_AGAINST], unexpected[:N_AGAINST]
+
+
+def strongest(level: npt.NDArray[np.float64]) -> list[int]:
+    """Return the places of the highest levels, of equal ones the first."""
+    return _lowest(-level, np.arange(len(level)), N_TOP)
 
 
 def _lowest(key: npt.NDArray[np.float64], among: npt.NDArray[np.intp], n: int) -> list[int]:
@@ -124,7 +117,7 @@ def framed_parts(expression: Expression, wanted: bool = True) -> list[tuple[Expr
 
 
 class Examples:
-    """Chooses the example images of the units of one layer among the held-out ones.
+    """Chooses the example images of the units of one layer: the strongest among the held-out ones.
 
     Without splits every image counts as held out.
     """
@@ -132,35 +125,53 @@ class Examples:
     def __init__(self, activations: Activations, inputs: ReportInput, pictures: Pictures, evaluator: Evaluator) -> None:
         columns = (inputs.images[name].to_pylist() for name in ("image", "split"))
         split_of: dict[str, str | None] = dict(zip(*columns, strict=True))
-        held_out = [i for i, image in enumerate(activations.images) if split_of.get(image) in HELD_OUT]
-        self._values = activations.values
-        self._places = np.array(held_out or range(len(activations.images)), dtype=np.intp)
-        self._images = [activations.images[i] for i in self._places]
+        self._images = activations.images
         self._splits = [split_of.get(image) for image in self._images]
-        self._names = [name for name in SPLITS if name in set(self._splits)]
+        held_out = [i for i, split in enumerate(self._splits) if split in HELD_OUT]
+        self._values = activations.values
+        self._places = np.array(held_out or range(len(self._images)), dtype=np.intp)
+        shown = {self._splits[i] for i in self._places}
+        self._names = [name for name in SPLITS if name in shown]
+        self._place_of = {image: i for i, image in enumerate(self._images)}
         of_scene = {image: i for i, image in enumerate(inputs.scenes.images)}
         self._in_scenes = np.array([of_scene.get(image, -1) for image in self._images], dtype=np.intp)
         self._evaluator = evaluator
         self._pictures = pictures
 
-    def of(self, k: int, expression: Expression | None) -> dict[str, Any]:
-        """Return `top`, `missed`, `unexpected` and `distribution` of unit `k` beside an expression."""
-        values = np.asarray(self._values[k])[self._places].astype(np.float32)
-        level = levels(values)
+    def of(self, k: int, expression: Expression | None, known: Against | None = None) -> dict[str, Any]:
+        """Return `top`, `missed`, `unexpected` and `distribution` of unit `k` beside an expression.
+
+        `known` are the counter-examples as the verification ranked them; levels are then shares of the unit's range
+        over all images, as there. Without them they are chosen among the held-out images, and so are levels.
+        """
+        values = np.asarray(self._values[k]).astype(np.float32)
+        held_out = values[self._places]
         matches = None if expression is None else self._held(expression)
         parts = [] if expression is None or matches is None else self._pictures.members(expression)
+        if known is None:
+            level = np.zeros(len(values))
+            level[self._places] = levels(held_out)
+            groups = [
+                self._places[group] for group in choose(held_out, None if matches is None else matches[self._places])
+            ]
+        else:
+            level = levels(values)
+            found = [[self._place_of[image] for image in group if image in self._place_of] for group in known]
+            groups = [self._places[strongest(level[self._places])], *map(np.array, found)]
 
         def example(i: int) -> Example:
             holds = None if matches is None else bool(matches[i])
             shown = self._images[i], self._splits[i], float(values[i]), float(level[i])
             return self._pictures.example(*shown, holds, parts)
 
-        groups = zip(("top", "missed", "unexpected"), choose(values, matches), strict=True)
-        found: dict[str, Any] = {name: tuple(map(example, group)) for name, group in groups}
-        return found | {"distribution": None if matches is None else distribution(values, matches, self._names)}
+        named = zip(("top", "missed", "unexpected"), groups, strict=True)
+        made: dict[str, Any] = {name: tuple(example(int(i)) for i in group) for name, group in named}
+        if matches is None:
+            return made | {"distribution": None}
+        return made | {"distribution": distribution(held_out, matches[self._places], self._names)}
 
     def _held(self, expression: Expression) -> Bools | None:
-        """Return for which held-out images the expression holds, or None where that cannot be said."""
+        """Return for which images the expression holds, or None where that cannot be said."""
         if not len(self._in_scenes) or self._in_scenes.min() < 0:
             return None
         try:

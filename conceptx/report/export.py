@@ -12,9 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from conceptx.report.records import Estimate, Evidence, ReportInput, Statistics
+from conceptx.report.checks import Estimate
+from conceptx.report.records import Evidence, ReportInput, Statistics
+from conceptx.report.text import clean
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+MOST_ROWS = 50_000
+"""A table beside the verdicts that is longer is no table for a spreadsheet: the run folder has it as Parquet."""
 
 _UNIT_COLUMNS = (
     "layer",
@@ -54,8 +59,9 @@ _MAPPING_FIELDS = (
 
 def csv_files(evidence: Evidence, inputs: ReportInput) -> dict[str, str]:
     """Return the content of every CSV file by its name."""
-    return {
-        "units.csv": to_csv(_UNIT_COLUMNS, _unit_rows(evidence)),
+    beside = {f"{name}.csv": _table(table) for name, table in inputs.beside.items() if table.num_rows <= MOST_ROWS}
+    return beside | {
+        "units.csv": to_csv(_UNIT_COLUMNS, _unit_rows(evidence, inputs)),
         "verdicts.csv": _table(inputs.verdicts),
         "hypotheses.csv": _table(inputs.hypotheses),
         "controls.csv": _table(inputs.controls),
@@ -92,13 +98,19 @@ def _table(table: pa.Table) -> str:
     return to_csv(table.column_names, zip(*columns, strict=True))
 
 
-def _unit_rows(evidence: Evidence) -> Iterable[list[Any]]:
+def _unit_rows(evidence: Evidence, inputs: ReportInput) -> Iterable[list[Any]]:
+    known: dict[tuple[str, str], set[str]] = {}
+    for table in (inputs.hypotheses, inputs.verdicts):
+        columns = (table[name].to_pylist() for name in ("layer", "unit", "expression"))
+        for layer, unit, expression in zip(*columns, strict=True):
+            if expression is not None:
+                known.setdefault((clean(layer), clean(unit)), set()).add(expression)
     place = {layer.layer: i for i, layer in enumerate(evidence.layers)}
     for unit in sorted(evidence.units, key=lambda u: (place[u.layer], u.index)):
         last = unit.statistics[-1] if unit.statistics else None
         own = {name: getattr(unit, name) for name in ("layer", "unit", "verdict", "expression", "score", "note")}
         own |= {"in_words": unit.words, "controls_below": unit.controls_below}
-        own |= {"n_hypotheses": len(unit.hypotheses), "n_twins": len(unit.twins)}
+        own |= {"n_hypotheses": len(known.get((unit.layer, unit.unit), ())), "n_twins": len(unit.twins)}
         yield [own[name] if name in own else _statistic(last, name) for name in _UNIT_COLUMNS]
 
 

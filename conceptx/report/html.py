@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from conceptx.report import measures, plots, text
+from conceptx.report import beside_words, measures, plots, text
+from conceptx.report.checks import Ensemble
 from conceptx.report.records import VERDICTS_IN_ORDER, Evidence, Example, UnitEvidence
 from conceptx.report.thumbnails import Thumbnail
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 MAX_UNITS_IN_FULL = 400
 MAX_THUMBNAILS = 2500
 """What a single file holds; further units keep a line in the page and their evidence in report.json."""
+
+BRIEF_ON_A_PAGE = 64
+"""So many units that are not reported in detail share a page of the folder."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _QUOTED = re.compile("“([^“”]*)”")
@@ -48,19 +52,35 @@ def render(evidence: Evidence, pictures: Pictures) -> str:
 
 
 def render_folder(evidence: Evidence, pictures: Pictures) -> Iterator[tuple[str, str]]:
-    """Yield (path, content) of the index page and of one page a unit; thumbnails lie in ``thumbs/``."""
+    """Yield (path, content) of the index page and of the units' pages; thumbnails lie in ``thumbs/``.
+
+    The units in detail have a page each, the others share pages.
+    """
     anchor = _anchors(evidence)
-    name = {_key(u): f"{anchor(u).removeprefix('unit-')}.html" for u in evidence.units}
+    detailed, brief = evidence.units[: evidence.in_detail], evidence.units[evidence.in_detail :]
+    name = {_key(u): f"{anchor(u).removeprefix('unit-')}.html" for u in detailed}
+    for i, unit in enumerate(brief):
+        name[_key(unit)] = f"{_shared_page(i // BRIEF_ON_A_PAGE)}#{anchor(unit)}"
     values = shared(evidence) | {"folder": True, "in_full": frozenset()}
     policy = "img-src 'self' file:"
     index = values | {"album": LinkedAlbum(pictures, ""), "link": lambda unit: f"units/{name[_key(unit)]}"}
     yield "index.html", _page("report.html", index, policy)
     inside = values | {"album": LinkedAlbum(pictures, "../"), "link": lambda unit: name[_key(unit)]}
-    for i, unit in enumerate(evidence.units):
+    for i, unit in enumerate(detailed):
         before = evidence.units[i - 1] if i else None
         after = evidence.units[i + 1] if i + 1 < len(evidence.units) else None
         page = inside | {"unit": unit, "before": before, "after": after}
         yield f"units/{name[_key(unit)]}", _page("page.html", page, policy, script=False)
+    pages = -(-len(brief) // BRIEF_ON_A_PAGE)
+    for i in range(pages):
+        some = brief[i * BRIEF_ON_A_PAGE : (i + 1) * BRIEF_ON_A_PAGE]
+        beside = {"before": _shared_page(i - 1) if i else None, "after": _shared_page(i + 1) if i + 1 < pages else None}
+        page = inside | beside | {"some": some, "number": i + 1, "pages": pages}
+        yield f"units/{_shared_page(i)}", _page("brief.html", page, policy, script=False)
+
+
+def _shared_page(i: int) -> str:
+    return f"more-{i + 1}.html"
 
 
 def shown_images(evidence: Evidence, single_file: bool = False) -> list[str]:
@@ -91,9 +111,20 @@ def shared(evidence: Evidence) -> dict[str, Any]:
         "control_dots": {
             layer.layer: plots.control_dots(layer.controls, f"controls-{i}") for i, layer in enumerate(evidence.layers)
         },
+        "together": any(layer.ensembles for layer in evidence.layers),
+        "ensembles_of": _ensembles_of(evidence),
         "verdicts": VERDICTS_IN_ORDER,
         "many_layers": len(evidence.layers) > 1,
     }
+
+
+def _ensembles_of(evidence: Evidence) -> dict[tuple[str, str], list[Ensemble]]:
+    """Return the units that answer together, by layer and expression."""
+    found: dict[tuple[str, str], list[Ensemble]] = {}
+    for layer in evidence.layers:
+        for one in layer.ensembles:
+            found.setdefault((layer.layer, one.expression), []).append(one)
+    return found
 
 
 def _anchors(evidence: Evidence) -> Callable[[UnitEvidence], str]:
@@ -102,7 +133,8 @@ def _anchors(evidence: Evidence) -> Callable[[UnitEvidence], str]:
 
 
 def _page(template: str, values: Mapping[str, Any], images: str, script: bool = True) -> str:
-    style, code = asset("report.css"), asset("report.js")
+    style = _style(script)
+    code = asset("report.js")
     policy = (
         f"default-src 'none'; base-uri 'none'; form-action 'none'; {images}; style-src '{_csp_digest(style)}'; "
         f"script-src {repr(_csp_digest(code)) if script else repr('none')}"
@@ -115,6 +147,19 @@ def _page(template: str, values: Mapping[str, Any], images: str, script: bool = 
 def asset(name: str) -> str:
     """Return the style sheet or the script of the pages."""
     return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _style(index: bool) -> str:
+    """Return the style sheet without its blanks, for a unit's page without what only the index page needs.
+
+    Thousands of pages carry it.
+    """
+    style = asset("report.css")
+    if not index:
+        style = re.sub(r"/\* Only for the index page\. \*/.*?/\* For all pages\. \*/", "", style, flags=re.DOTALL)
+    style = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
+    return re.sub(r"\s*([{};,])\s*", r"\1", style).replace(";}", "}").strip()
 
 
 class EmbeddedAlbum:
@@ -277,6 +322,7 @@ def environment() -> Environment:
         "short": text.short,
     }
     engine.globals |= {
+        "beside": beside_words,
         "controls_sentence": measures.controls_sentence,
         "floor_sentences": measures.floor_sentences,
         "measures": measures.measures,

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from conceptx.report.records import Controls, Estimate, Evidence, NoiseFloor, Statistics, UnitEvidence
+from conceptx.report.checks import Estimate
+from conceptx.report.records import Controls, Evidence, NoiseFloor, Statistics, UnitEvidence
 from conceptx.report.text import count, number, percent, plural, probability
 from conceptx.verification.protocol import CONTROL_KINDS
 
@@ -28,11 +29,11 @@ def measures(statistics: tuple[Statistics, ...]) -> tuple[Measure, ...]:
         return ()
     last = statistics[-1]
     pairs: list[tuple[str, str, Written, str]] = [
-        ("Targets that fire (TLA)", "tla", _as_percent, _tla_meaning(last)),
-        ("Others that fire (non-TLA)", "non_tla", _as_percent, _non_tla_meaning(last)),
-        ("AUROC", "auroc", _as_number, _auroc_meaning(last)),
-        ("Average precision (AUPRC)", "auprc", _as_number, _auprc_meaning(last)),
-        ("Correlation", "correlation", _as_number, _correlation_meaning(last)),
+        ("Targets that fire (TLA)", "tla", percent_cell, _tla_meaning(last)),
+        ("Others that fire (non-TLA)", "non_tla", percent_cell, _non_tla_meaning(last)),
+        ("AUROC", "auroc", number_cell, _auroc_meaning(last)),
+        ("Average precision (AUPRC)", "auprc", number_cell, _auprc_meaning(last)),
+        ("Correlation", "correlation", number_cell, _correlation_meaning(last)),
     ]
     rows = [
         Measure(
@@ -161,12 +162,14 @@ def _reached(floor: NoiseFloor) -> list[str]:
     return found
 
 
-def _as_percent(e: Estimate) -> tuple[str, str]:
+def percent_cell(e: Estimate) -> tuple[str, str]:
+    """Return a share and its interval in percent."""
     interval = "" if e.low is None or e.high is None else f"{percent(e.low)} to {percent(e.high)}"
     return percent(e.value), interval
 
 
-def _as_number(e: Estimate) -> tuple[str, str]:
+def number_cell(e: Estimate) -> tuple[str, str]:
+    """Return a number and its interval."""
     interval = "" if e.low is None or e.high is None else f"{number(e.low)} to {number(e.high)}"
     return number(e.value), interval
 

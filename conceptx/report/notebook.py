@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conceptx.errors import InputError, did_you_mean
+from conceptx.report.beside_words import effect_sentence, sanity_sentence, stability_sentence
 from conceptx.report.records import Evidence, UnitEvidence
 from conceptx.report.text import number, percent
 
@@ -45,7 +46,13 @@ class UnitView:
         title = f"<b>{escape(unit.layer)} {escape(unit.unit)}</b> <span style='color:{colour}'>● {unit.verdict}</span>"
         words = f"{escape(unit.words)}<br><code>{escape(unit.expression or '')}</code>"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        return f"<div>{title} {words}{table}</div>"
+        said = (
+            effect_sentence(unit.effects),
+            stability_sentence(None if unit.judged is None else unit.judged.stability),
+            sanity_sentence(unit.sanity),
+        )
+        beside = "".join(f"<p>{escape(sentence)}</p>" for sentence in said if sentence)
+        return f"<div>{title} {words}{table}{beside}</div>"
 
     def plot(self) -> Any:
         """Return a matplotlib figure: activations of target and other images, margins, and what each word buys."""
@@ -75,7 +82,7 @@ def read_unit(run: Path, unit: str | int, layer: str | None = None) -> UnitView:
         evidence = Evidence.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(str(path), "there is no report yet", f"run conceptx report {run}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(str(path), f"this is not a report ({error})", f"run conceptx report {run}") from error
     found = [u for u in evidence.units if u.unit == str(unit) and layer in (None, u.layer)]
     if not found:

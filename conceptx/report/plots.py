@@ -6,11 +6,13 @@ there is nothing to escape but the titles.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup, escape
 
-from conceptx.report.records import Controls, Distribution, Estimate, Margin, NoiseFloor
+from conceptx.report.checks import Estimate
+from conceptx.report.records import Controls, Distribution, Margin, NoiseFloor
 from conceptx.report.text import number, percent
 from conceptx.verification.protocol import CONTROL_KINDS
 
@@ -23,15 +25,17 @@ def histogram(d: Distribution) -> Markup:
     up, down = _shares(d.target), _shares(d.other)
     largest = max([*up, *down, 1e-12])
     step = _WIDTH / len(d.target)
-    bars = []
+    bars: dict[str, list[str]] = {"target": [], "other": []}
     for i, (above, below) in enumerate(zip(up, down, strict=True)):
         x, wide = _n(i * step + 0.5), _n(step - 1)
         if above:
             tall = max(1.0, above / largest * reach)
-            bars.append(f'<rect class="target" x="{x}" y="{_n(middle - tall)}" width="{wide}" height="{_n(tall)}"/>')
+            bars["target"].append(f"M{x} {_n(middle)}h{wide}v{_n(-tall)}h-{wide}z")
         if below:
             tall = max(1.0, below / largest * reach)
-            bars.append(f'<rect class="other" x="{x}" y="{_n(middle)}" width="{wide}" height="{_n(tall)}"/>')
+            bars["other"].append(f"M{x} {_n(middle)}h{wide}v{_n(tall)}h-{wide}z")
+    # One path a group: half the bytes of a rectangle a bar, in every unit's page.
+    drawn = "".join(f'<path class="{kind}" d="{"".join(made)}"/>' for kind, made in bars.items())
     ticks = [
         _median(d.target_quartiles, d, middle - reach - 8, middle, "target"),
         _median(d.other_quartiles, d, middle, middle + reach + 8, "other"),
@@ -48,7 +52,7 @@ def histogram(d: Distribution) -> Markup:
         f"Activations of {sum(d.target)} matching and {sum(d.other)} other images, as shares of each group"
         + _medians(d)
     )
-    return _svg(_WIDTH, height, title, "histogram", "".join(bars) + axis + "".join(ticks))
+    return _svg(_WIDTH, height, title, "histogram", drawn + axis + "".join(ticks))
 
 
 def control_dots(controls: Sequence[Controls], symbol: str) -> Markup:
@@ -136,6 +140,12 @@ def margin_lines(margins: Sequence[Margin]) -> Markup:
     """Draw TLA and non-TLA of one split against the share of the unit's maximum."""
     height, left, right, top, bottom = 120.0, 34.0, _WIDTH - 86, 10.0, 88.0
     largest = max([m.threshold for m in margins] or [1.0]) or 1.0
+    last = margins[-1] if margins else None
+    known = last is not None and last.tla.value is not None and last.non_tla.value is not None
+    gap = (last.tla.value - last.non_tla.value) * (bottom - top) if known else math.inf  # type: ignore[union-attr,operator]
+    # Of two lines that end close together the upper one's name is moved up.
+    apart = max(0.0, 12 - abs(gap))
+    shift = {"tla": -apart if gap >= 0 else 0.0, "non_tla": -apart if gap < 0 else 0.0}
 
     def line(which: str) -> str:
         points = []
@@ -149,7 +159,7 @@ def margin_lines(margins: Sequence[Margin]) -> Markup:
         path = "".join(f"{'L' if i else 'M'}{_n(x)} {_n(y)}" for i, (x, y) in enumerate(points))
         dots = "".join(f'<circle cx="{_n(x)}" cy="{_n(y)}" r="3"/>' for x, y in points)
         name = "matching" if which == "tla" else "others"
-        end = f'<text class="ink" x="{_n(right + 8)}" y="{_n(points[-1][1] + 4)}">{name}</text>'
+        end = f'<text class="ink" x="{_n(right + 8)}" y="{_n(points[-1][1] + 4 + shift[which])}">{name}</text>'
         return f'<g class="{kind}"><path d="{path}"/>{dots}{end}</g>'
 
     ticks = "".join(

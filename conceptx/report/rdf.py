@@ -9,7 +9,7 @@ those of ``ontologies/conceptx.ttl``; they are annotations, so that no reasoner 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from conceptx import __version__
 from conceptx.annotation.iris import BASE, escape, iri
 from conceptx.errors import InputError
 from conceptx.expressions import Count, Expression, Only, Some, Value, names, parse, walk
-from conceptx.report import turtle
+from conceptx.report import rdf_beside, turtle
 from conceptx.report.evidence import raw_texts
-from conceptx.report.records import Estimate, Evidence, Hypothesis, ReportInput, Statistics, UnitEvidence
+from conceptx.report.rdf_beside import number
+from conceptx.report.records import VERDICTS_IN_ORDER, Evidence, Hypothesis, ReportInput, Statistics, UnitEvidence
+from conceptx.tables import SPLITS
 
 if TYPE_CHECKING:
     from conceptx.ontology.hierarchy import Hierarchy
@@ -62,6 +64,7 @@ def to_turtle(evidence: Evidence, inputs: ReportInput) -> str:
         *_document(evidence, inputs.digests),
         *_schema(raw.values(), hierarchy),
         *(line for unit in evidence.units for line in _unit(unit, raw, hierarchy)),
+        *(line for layer in evidence.layers for line in rdf_beside.ensembles(layer.layer, layer.ensembles, _node)),
         *_mapping(inputs, hierarchy),
     ]
     return "".join(parts)
@@ -72,6 +75,7 @@ def _node(kind: str, *words: str) -> str:
 
 
 _REPORT, _INDUCTION, _VERIFICATION = _node("report"), _node("activity", "induction"), _node("activity", "verification")
+_PLAN = _node("plan")
 _PROGRAM = _node("program", "conceptx")
 
 
@@ -82,7 +86,7 @@ def _document(evidence: Evidence, digests: Mapping[str, str]) -> Iterator[str]:
         ("a", "owl:Ontology , prov:Entity , cx:Report"),
         ("rdfs:label", turtle.literal(f"conceptx report on {evidence.data.name}")),
         ("cx:images", turtle.literal(evidence.data.images)),
-        ("cx:hypothesesTried", _number(evidence.hypotheses_tried)),
+        ("cx:hypothesesTried", number(evidence.hypotheses_tried)),
         *(("cx:protocol", turtle.literal(sentence)) for sentence in evidence.protocol),
         ("prov:wasGeneratedBy", f"{_INDUCTION} , {_VERIFICATION}"),
     )
@@ -95,8 +99,11 @@ def _document(evidence: Evidence, digests: Mapping[str, str]) -> Iterator[str]:
             ("a", "prov:Activity"),
             ("rdfs:label", turtle.literal(name)),
             *(("prov:used", one) for one in used),
+            ("prov:used", _PLAN if node == _VERIFICATION and evidence.plan is not None else None),
             ("prov:wasAssociatedWith", _PROGRAM),
         )
+    if evidence.plan is not None:
+        yield rdf_beside.plan(evidence.plan, _PLAN, _INDUCTION)
     for one, name in zip(used, sorted(digests), strict=True):
         facts = (("rdfs:label", turtle.literal(name)), ("cx:sha256", turtle.literal(digests[name])))
         yield turtle.statement(one, ("a", "prov:Entity"), *facts)
@@ -107,8 +114,8 @@ def _document(evidence: Evidence, digests: Mapping[str, str]) -> Iterator[str]:
             ("a", "cx:Layer"),
             ("rdfs:label", turtle.literal(layer.layer)),
             ("cx:units", turtle.literal(layer.units)),
-            ("cx:noiseFloor", _number(floor.correlation)),
-            ("cx:noiseFloorInSearch", _number(floor.search)),
+            ("cx:noiseFloor", number(floor.correlation)),
+            ("cx:noiseFloorInSearch", number(floor.search)),
             ("cx:controlUnits", turtle.literal(floor.n)),
         )
 
@@ -151,13 +158,25 @@ def _unit(unit: UnitEvidence, raw: Mapping[str, Expression], hierarchy: Hierarch
     )
     for k, hypothesis in enumerate(unit.hypotheses, start=1):
         words = (unit.layer, unit.unit, str(k))
-        yield from _hypothesis(hypothesis, words, node, raw.get(hypothesis.expression), hierarchy)
+        beside = rdf_beside.stability_facts(hypothesis.stability)
+        if k == judged:
+            beside += rdf_beside.sanity_facts(unit)
+        yield from _hypothesis(hypothesis, words, node, raw.get(hypothesis.expression), hierarchy, beside)
         for result in hypothesis.statistics:
-            yield _result(result, words)
+            yield _result(result, words, rdf_beside.effect_facts(unit.effects if k == judged else (), result.split))
+    if judged is not None:
+        words = (unit.layer, unit.unit, str(judged))
+        yield from rdf_beside.sanity_checks(unit, words, _node)
+        yield from rdf_beside.counterexamples(unit, words, _node)
 
 
 def _hypothesis(
-    found: Hypothesis, words: Sequence[str], unit: str, meaning: Expression | None, hierarchy: Hierarchy
+    found: Hypothesis,
+    words: Sequence[str],
+    unit: str,
+    meaning: Expression | None,
+    hierarchy: Hierarchy,
+    beside: rdf_beside.Facts,
 ) -> Iterator[str]:
     described = _node("description", *words)
     yield turtle.statement(
@@ -165,12 +184,13 @@ def _hypothesis(
         ("a", "cx:Hypothesis , prov:Entity"),
         ("cx:ofUnit", unit),
         ("cx:describedBy", described),
-        ("cx:rank", _number(found.rank)),
+        ("cx:rank", number(found.rank)),
         ("cx:proposed", turtle.literal(found.proposed)),
-        ("cx:length", _number(found.length)),
-        ("cx:extentSize", _number(found.extent_size)),
+        ("cx:length", number(found.length)),
+        ("cx:extentSize", number(found.extent_size)),
         ("cx:optimal", turtle.literal(found.optimal)),
-        *((f"cx:{_SCORES.get(name, name)}InSearch", _number(score)) for name, score in found.scores.items()),
+        *((f"cx:{_SCORES.get(name, name)}InSearch", number(score)) for name, score in found.scores.items()),
+        *beside,
         ("prov:wasGeneratedBy", _INDUCTION),
     )
     yield turtle.statement(
@@ -191,21 +211,20 @@ def _class_iri(name: str, hierarchy: Hierarchy) -> str:
     return iri("class", name) if i is None else hierarchy.iri(i)
 
 
-def _result(found: Statistics, words: Sequence[str]) -> str:
+def _result(found: Statistics, words: Sequence[str], beside: rdf_beside.Facts) -> str:
     facts: list[tuple[str, str | None]] = []
     for name, term in _NUMBERS.items():
-        facts.append((f"cx:{term}", _number(getattr(found, name))))
+        facts.append((f"cx:{term}", number(getattr(found, name))))
     for name, term in _ESTIMATES.items():
-        estimate: Estimate = getattr(found, name)
-        facts += [(f"cx:{term}{end}", _number(v)) for end, v in (("", estimate.value), ("Low", estimate.low))]
-        facts.append((f"cx:{term}High", _number(estimate.high)))
+        facts += rdf_beside.estimate(term, getattr(found, name))
     return turtle.statement(
         _node("result", *words, found.split),
         ("a", "cx:Result , prov:Entity"),
         ("cx:ofHypothesis", _node("hypothesis", *words)),
-        ("cx:split", f"cx:{found.split}"),
+        ("cx:split", f"cx:{found.split}" if found.split in SPLITS else None),
         *facts,
-        ("cx:verdict", None if found.verdict is None else f"cx:{found.verdict}"),
+        *beside,
+        ("cx:verdict", f"cx:{found.verdict}" if found.verdict in VERDICTS_IN_ORDER else None),
         ("cx:note", turtle.literal(found.note) if found.note else None),
         ("prov:wasGeneratedBy", _VERIFICATION),
     )
@@ -229,7 +248,7 @@ def _mapping(inputs: ReportInput, hierarchy: Hierarchy) -> Iterator[str]:
             ("owl:annotatedProperty", predicate),
             ("owl:annotatedTarget", target),
             ("sssom:mapping_justification", turtle.literal(row.justification)),
-            ("sssom:confidence", _number(row.confidence)),
+            ("sssom:confidence", number(row.confidence)),
             ("sssom:author_label", turtle.literal(row.author) if row.author else None),
         )
 
@@ -243,7 +262,3 @@ def _raw_expressions(inputs: ReportInput) -> dict[str, Expression]:
         except InputError:
             continue
     return found
-
-
-def _number(value: Any) -> str | None:
-    return None if value is None else turtle.literal(value)

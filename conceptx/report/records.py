@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from conceptx.files import json_ready
+from conceptx.report.checks import Change, CounterExample, Effects, Ensemble, Estimate, Plan, Stability
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from conceptx.annotation.scenes import Scenes
     from conceptx.images.dataset import ImageSet
 
-SCHEMA = "conceptx-report/1"
+SCHEMA = "conceptx-report/2"
+_SHORT = (",", ":")
 VERDICTS_IN_ORDER = ("confirmed", "weak", "rejected", "unexplained")
 
 
@@ -36,7 +38,10 @@ class ReportInput:
     sentences. Without an `image_set` that can load pictures, images are named and not shown. `truth` is
     `planted.in_numbers`, where units whose explanation is known were verified as well. `frontier` has, by layer and
     unit, the best expression of each length as (length, score, expression). `digests` has the sha256 of what the run
-    was made from, by name (images, ontology, weights).
+    was made from, by name (images, ontology, weights). `beside` has the tables that stand beside the verdicts, by the
+    names in `beside.TABLES`; `plan` is the content of the run's plan, and `plan_was_read` tells whether the
+    verification recorded that it read this very plan. `missing` says, one sentence each, what a run of this version
+    would have.
     """
 
     request: Mapping[str, object]
@@ -57,15 +62,10 @@ class ReportInput:
     truth: Mapping[str, Any] = field(default_factory=dict)
     frontier: Mapping[str, Mapping[str, Sequence[tuple[int, float, str]]]] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A statistic with its 95 % interval; None where there is none."""
-
-    value: float | None
-    low: float | None
-    high: float | None
+    beside: Mapping[str, pa.Table] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    plan_was_read: bool = False
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,7 @@ class Hypothesis:
     bound: float | None
     proposed: bool
     statistics: tuple[Statistics, ...]
+    stability: Stability | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,14 @@ class UnitEvidence:
     controls_below: float | None
     places: tuple[tuple[str, ...], ...] = ()
     related: tuple[tuple[str, str], ...] = ()
+    effects: tuple[Effects, ...] = ()
+    sanity: tuple[Change, ...] = ()
+    counterexamples: tuple[CounterExample, ...] = ()
+
+    @property
+    def judged(self) -> Hypothesis | None:
+        """The hypothesis that the unit's expression is, with all that was measured of it."""
+        return next((h for h in self.hypotheses if h.expression == self.expression), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +230,7 @@ class NoiseFloor:
 
 @dataclass(frozen=True, slots=True)
 class LayerEvidence:
-    """One layer: its units' verdicts counted, its controls, and the noise floor of the run."""
+    """One layer: its units' verdicts counted, its controls, the noise floor of the run, and units together."""
 
     layer: str
     units: int
@@ -230,6 +239,7 @@ class LayerEvidence:
     verdicts: Mapping[str, int]
     controls: tuple[Controls, ...]
     floor: NoiseFloor
+    ensembles: tuple[Ensemble, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +297,7 @@ class Evidence:
     """The whole content of a report. Units are in the order of the report: the best explained first.
 
     `best` and `surprising` name units; `classes` is the index by class, `silent` lists classes no unit stands for.
+    The first `in_detail` units have all their hypotheses, examples and checks, the others only what was judged.
     """
 
     schema: str
@@ -305,10 +316,16 @@ class Evidence:
     objective: str
     hypotheses_tried: int | None
     truth: Mapping[str, Any]
+    plan: Plan | None
+    missing: tuple[str, ...]
+    in_detail: int
 
     def to_json(self) -> str:
         """Return the content of `report.json`: equal for equal evidence; one line, which is many times faster."""
-        return json.dumps(self, default=_plain, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+        return (
+            json.dumps(self, default=_plain, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=_SHORT)
+            + "\n"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evidence as dictionaries, lists, texts and numbers, as `report.json` holds it."""

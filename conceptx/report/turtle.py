@@ -35,10 +35,18 @@ def literal(value: str | float | bool) -> str:
     return f'"{_clean(value).translate(_ESCAPES)}"'
 
 
+def number(value: float) -> str:
+    """Return an xsd:double in the short form; whole numbers are xsd:integer."""
+    if isinstance(value, int) or not math.isfinite(value):
+        return literal(value)
+    text = repr(value)
+    return text if "e" in text else f"{text}e0"
+
+
 def statement(subject: str, *facts: tuple[str, str | None]) -> str:
     """Return one subject with its predicates and objects; a fact without an object is left out."""
     kept = [f"{predicate} {found}" for predicate, found in facts if found is not None]
-    return f"{subject} " + " ;\n    ".join(kept) + " .\n"
+    return f"{subject} " + " ;\n ".join(kept) + " .\n"
 
 
 def expression(value: Expression, class_iri: Namer, role_iri: Namer) -> str:

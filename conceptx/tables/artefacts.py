@@ -119,7 +119,11 @@ def open_parquet(path: Path) -> pa.Table:
     if not Path(path).is_file():
         raise InputError(str(path), "there is no such file", "check the path")
     try:
-        return pq.read_table(path)
+        table = pq.read_table(path)
+        table.validate(full=True)
+        if len(set(table.column_names)) < table.num_columns:
+            raise ValueError("two columns have one name")
+        return table
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
             str(path), f"this is not a Parquet table ({first_line(error)})", "write the file again"

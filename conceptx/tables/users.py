@@ -6,6 +6,11 @@ Every message names the file and the line (the row number in Parquet).
 from __future__ import annotations
 
 import csv
+import lzma
+import math
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,9 +164,12 @@ def _text_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 f"{path}:{reader.line_num + 1}", "the text is not UTF-8", "save the file as UTF-8"
             ) from error
         except csv.Error as error:
-            raise InputError(
-                f"{path}:{reader.line_num}", f"the row cannot be read ({error})", "mend the quotes"
-            ) from error
+            long = "field limit" in str(error)
+            what = f"the row cannot be read ({error})"
+            if long:
+                what = f"a cell has more than {csv.field_size_limit():,} characters"
+            mend = "shorten it, or close the quotes before it" if long else "mend the quotes"
+            raise InputError(f"{path}:{reader.line_num}", what, mend) from error
 
 
 def _read_columns(
@@ -242,7 +250,7 @@ def _activations_parquet(path: Path) -> ActivationTable:
         kind = table.schema.field(name).type
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
             raise InputError(str(path), f"the column {name!r} holds {kind}, not numbers", "leave it out")
-        columns.append(table[name].cast(pa.float64()).to_numpy(zero_copy_only=False))
+        columns.append(table[name].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     matrix = np.array(columns, dtype=np.float64).reshape(len(columns), table.num_rows)
     images = tuple(str(v) for v in table["image"].to_pylist())
     return ActivationTable(str(path), images, tuple(names[1:]), _as_float32(path, matrix))
@@ -250,9 +258,14 @@ def _activations_parquet(path: Path) -> ActivationTable:
 
 def _activations_npz(path: Path) -> ActivationTable:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in ("values", "images", "units") if name in archive}
-    except (OSError, ValueError, EOFError) as error:
+        with zipfile.ZipFile(path) as archive:
+            held = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+            arrays = {name: _member(archive, held[name]) for name in ("values", "images", "units") if name in held}
+    except (OSError, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, SyntaxError) as error:
+        raise InputError(
+            str(path), f"this is not a plain NPZ file ({first_line(error)})", "save it with numpy.savez"
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, struct.error, lzma.LZMAError) as error:
         raise InputError(
             str(path), f"this is not a plain NPZ file ({first_line(error)})", "save it with numpy.savez"
         ) from error
@@ -270,6 +283,22 @@ def _activations_npz(path: Path) -> ActivationTable:
     if len(units) != len(values):
         raise InputError(str(path), f"there are {len(units)} unit names for {len(values)} rows", "name every row once")
     return ActivationTable(str(path), images, units, _as_float32(path, values))
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """Read one array of an NPZ file that is as large as its head says; objects are refused unread."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read_head(stream)
+        head = stream.tell()
+    if kind.hasobject:
+        raise ValueError("it holds Python objects")
+    if head + math.prod(shape) * kind.itemsize != member.file_size:
+        raise ValueError(f"{member.filename} is not as large as its head says")
+    with archive.open(member) as stream:
+        array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
 
 
 def _as_float32(path: Path, values: np.ndarray) -> np.ndarray:

@@ -108,9 +108,11 @@ def measures_of(
             found[0, b] = np.nan
             found[1, b] = np.nan
         mean = of_all[b] / total[b]
-        variance = squares[b] / total[b] - mean * mean
+        square = squares[b] / total[b]
+        variance = square - mean * mean
         share = n1[b] / total[b]
-        if variance > 1e-12 and n1[b] > 0 and n0 > 0:
+        # single precision cannot tell less from a resample in which all drawn images have one value
+        if variance > total[b] * 2.0**-24 * square and n1[b] > 0 and n0 > 0:
             found[2, b] = (of_target[b] / total[b] - share * mean) / np.sqrt(variance * share * (1 - share))
         else:
             found[2, b] = np.nan

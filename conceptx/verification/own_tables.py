@@ -23,6 +23,8 @@ from conceptx.verification.protocol import Protocol, load_protocol
 from conceptx.verification.results import Verification
 from conceptx.verification.verify import controls_from, judge_subjects, make_sample
 
+_SHOWN = 120
+
 
 def verify_tables(
     activations: ActivationTable,
@@ -80,7 +82,8 @@ def read_hypothesis(text: str, scenes: Scenes, where: str) -> Expression:
     try:
         expression = parse(text)
     except InputError as error:
-        raise InputError(where, f"{text!r} is no class and no expression ({error.what})", error.mend) from error
+        shown = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+        raise InputError(where, f"{shown} is no class and no expression ({error.what})", error.mend) from error
     for name in names(expression):
         if known.get(name) is None:
             offered = (known.name(i) for i in range(len(known)))

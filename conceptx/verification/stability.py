@@ -77,7 +77,10 @@ def stability_rows(
         ranks = places(drawn)
         wins = (ranks == 1).mean(axis=1)
         members = explanation_set(wins)
-        low, high = np.nanquantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=1)
+        # an expression that holds for all images, or for none, has no correlation in any resample
+        exists = ~np.isnan(drawn).all(axis=1)
+        low, high = np.full((2, len(expressions)), np.nan)
+        low[exists], high[exists] = np.nanquantile(drawn[exists], ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=1)
         ends = np.quantile(ranks, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=1, method="nearest")
         of_all = places(whole[:, None])[:, 0]
         for i, expression in enumerate(expressions):

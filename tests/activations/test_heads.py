@@ -200,6 +200,9 @@ def test_requests_that_cannot_be_met(tmp_path: Path) -> None:
         train_head(_backbone(), "fx:add", _coloured(), out=tmp_path)
     with pytest.raises(InputError, match="the model has no module of this name; did you mean 'fc'"):
         train_head(_backbone(), "fcc", _coloured(), out=tmp_path)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="this is a file, not a folder"):
+        train_head(_backbone(), "fc", _coloured(), out=tmp_path / "file")
     with pytest.raises(InputError, match="units is 0; choose a number from 1"):
         HeadSettings(units=0)
     with pytest.raises(InputError, match="choose shares whose sum is below 1"):

@@ -34,7 +34,7 @@ def test_train_head_and_look_at_it(pictures: Path, tmp_path: Path, capsys: pytes
     asked += ["--out", str(out), "--units", "5", "--epochs", "3"]
     said = CliRunner().invoke(train_head, asked, catch_exceptions=False).output
     assert "2 categories; " in said and "of 2 held-out images are recognised (epoch " in said
-    assert f"explain its units with --model head:{out} --layer hidden" in said
+    assert f"explain its units with --model head:{out} and --layer hidden" in said
     printed = CliRunner().invoke(train_head, [*asked, "--json"], catch_exceptions=False).stdout
     assert json.loads(printed)["classes"] == ["green", "red"]
     show_layers(f"head:{out}", "default", None, as_json=False)

@@ -22,6 +22,7 @@ from conceptx.activations.models import load_model, model_digest
 from conceptx.activations.preprocess import Preprocess
 from conceptx.activations.sources.exported import check_archive
 from conceptx.activations.sources.scripted import from_scripted
+from conceptx.activations.sources.weights import read_weights
 from conceptx.activations.untrained import untrained_copy
 from conceptx.errors import InputError
 from tests.activations.networks import PREPROCESS, SIDE, Functional, noise_images, residual, seeded
@@ -458,3 +459,17 @@ def test_timms_preprocessing_is_timms(name: str) -> None:
     image = noise_images(1, side=300).pixels[0][:, :211]
     want = timm.data.create_transform(**config)(Image.fromarray(image)).numpy()
     np.testing.assert_allclose(loaded.preprocess(image), want, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["w.pt", "a.pt"])
+def test_a_damaged_archive_is_named(tmp_path: Path, name: str) -> None:
+    torch.save({"weight": torch.ones(3, 2)}, tmp_path / name)
+    data = bytearray((tmp_path / name).read_bytes())
+    place = data.rindex(b"PK\x01\x02")
+    data[place : place + 4] = b"PK??"
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match="its archive is damaged"):
+        if name == "w.pt":
+            read_weights(tmp_path / name)
+        else:
+            load_model(str(tmp_path / name))

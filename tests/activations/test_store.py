@@ -221,3 +221,25 @@ def test_a_full_disk_is_said_and_resumed(tmp_path: Path, monkeypatch: pytest.Mon
 def test_no_units_and_no_variation_at_one_image(tmp_path: Path) -> None:
     save_activations(tmp_path, Activations("none", (), IMAGES, np.zeros((0, 10), np.float32)), key="k")
     assert open_activations(tmp_path, "none").values.shape == (0, 10)
+
+
+def test_a_matrix_of_another_shape_or_head_is_refused(tmp_path: Path) -> None:
+    values = np.ones((2, 3), np.float32)
+    save_activations(tmp_path, Activations("fc", ("0", "1"), ("a", "b", "c"), values, {}), key="k")
+    whole = (tmp_path / "fc.npy").read_bytes()
+    np.save(tmp_path / "fc.npy", np.ones((2, 4), np.float32))
+    with pytest.raises(InputError, match="this is not the float32 matrix of 'fc'"):
+        open_activations(tmp_path, "fc")
+    for head in (whole.replace(b"'shape': (", b"'shape': \x00"), whole.replace(b"(2, 3)", b"(2, 3["), b"PK\x03\x04"):
+        (tmp_path / "fc.npy").write_bytes(head)
+        with pytest.raises(InputError, match="the matrix cannot be read"):
+            open_activations(tmp_path, "fc")
+
+
+@pytest.mark.parametrize("facts", ["[" * 100_000, "[]", '{"format": 1}', '{"format": 1, "layer": 3, "meta": []}'])
+def test_a_description_of_another_shape_is_refused(tmp_path: Path, facts: str) -> None:
+    values = np.ones((1, 3), np.float32)
+    save_activations(tmp_path, Activations("fc", ("0",), ("a", "b", "c"), values, {}), key="k")
+    (tmp_path / "fc.json").write_text(facts)
+    with pytest.raises(InputError, match=r"fc\.json: this (does not describe activations|was written by another)"):
+        open_activations(tmp_path, "fc")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conceptx.audit import slow
-from conceptx.audit.recompute import _closed
+from conceptx.audit.differences import closed
 from conceptx.audit.scenes import holds, read_pictures
 from conceptx.induction import scores
 from conceptx.verification.corrections import benjamini_hochberg, holm
@@ -41,7 +41,7 @@ def test_every_statistic_of_a_row_agrees(unit: tuple[np.ndarray, np.ndarray]) ->
         if not tested and name in ("u", "z", "p", "z_uncorrected", "p_one_tailed"):
             continue
         stored = math.nan if row[name] is None else float(str(row[name]))
-        if _closed(name, stored, number, again):
+        if closed(name, stored, number, again):
             continue
         assert stored == pytest.approx(number, rel=1e-6, abs=1e-9, nan_ok=True), name
 

@@ -64,15 +64,16 @@ def encoded(i: int) -> bytes:
 
 def world(units: int, images: int) -> ReportInput:
     """Return the input of a report with so many units on so many images."""
-    small = make_world(n_images=images, n_units=SEARCHED, n_controls=20, size=224)
+    small = make_world(n_images=images, n_units=SEARCHED, n_controls=100, size=224, beside=True)
     first = small.activations[0]
     times = -(-units // SEARCHED)
     rng = np.random.Generator(np.random.PCG64(1))
     again = (first.values + rng.normal(0, 0.5, first.values.shape).astype(np.float32) for _ in range(times))
     values = np.concatenate(list(again))[:units]
-    tables = {}
-    for name in ("hypotheses", "verdicts", "margins"):
-        table = getattr(small, name)
+    tables = {name: getattr(small, name) for name in ("hypotheses", "verdicts", "margins")} | dict(small.beside)
+    for name, table in tables.items():
+        if name == "ensembles":
+            continue
         number = np.array(table["unit"].to_pylist(), dtype=np.int64)
         copies = [
             table.set_column(table.column_names.index("unit"), "unit", pa.array((number + SEARCHED * k).astype(str)))
@@ -80,9 +81,10 @@ def world(units: int, images: int) -> ReportInput:
         ]
         whole = pa.concat_tables(copies)
         tables[name] = whole.filter(pa.array(whole["unit"].to_numpy().astype(np.int64) < units))
+    beside = {name: tables.pop(name) for name in small.beside}
     activations = Activations("fc", tuple(map(str, range(units))), first.images, values, {"reduction": "max"})
     image_set = Photographs(small.images, small.objects)
-    return replace(small, **tables, activations=(activations,), image_set=image_set)
+    return replace(small, **tables, beside=beside, activations=(activations,), image_set=image_set)
 
 
 def build(units: int, images: int, out: Path) -> dict[str, float]:

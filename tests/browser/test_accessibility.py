@@ -28,14 +28,18 @@ def passes(pages: Mapping[str, str], folder: Path) -> None:
     assert axe.violations(pages, folder) == {}
 
 
-def test_the_report(tmp_path: Path) -> None:
-    world = make_world(n_images=60, n_units=6)
+def test_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(n_images=200, n_units=12, beside=True)
     steps = [(1, 0.4, "contains some Balls"), (2, 0.6, "contains some Balls and contains some Boxes")]
     world = replace(world, frontier={"fc": {"0": steps}})
     write_report(world, tmp_path / "folder")
     write_report(world, tmp_path / "single", single_file=True)
     pages = {"index": tmp_path / "folder" / "index.html", "single file": tmp_path / "single" / "index.html"}
     pages |= {f"unit {i}": tmp_path / "folder" / "units" / f"0-{i}.html" for i in (0, 5)}
+    monkeypatch.setattr("conceptx.report.evidence.MAX_IN_DETAIL", 4)
+    bare = replace(world, beside={}, plan={}, missing=["effects.parquet: there is no such file"])
+    write_report(bare, tmp_path / "many")
+    pages |= {"many": tmp_path / "many" / "index.html", "shared": tmp_path / "many" / "units" / "more-1.html"}
     passes({name: path.read_text(encoding="utf-8") for name, path in pages.items()}, tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,25 @@ def test_a_text_may_have_lines(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text('unit,label\n0,"a bed\nby a car"\n1,lamp\n')
     assert read_labels(path, UNITS).texts == {("fc", "0"): ("a bed\nby a car",), ("fc", "1"): ("lamp",)}
+
+
+DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "comparison.md"
+
+
+def test_the_examples_of_the_documentation_are_read(tmp_path: Path) -> None:
+    hierarchy = Hierarchy.from_edges([(c, "thing") for c in ("bed", "lamp", "sofa", "window")])
+    table = DOCUMENTATION.read_text(encoding="utf-8").partition("## Files of other tools")[2].partition("\n## ")[0]
+    examples = [line.strip("| ").replace("\\|", "¦").split(" | ") for line in table.splitlines() if " ⏎ " in line]
+    assert len(examples) == 7
+    for tool, example, _ in examples:
+        header, row = (part.removesuffix(",…") for part in re.findall("`([^`]*)`", example))
+        path = tmp_path / "labels.csv"
+        path.write_text(f"{header}\n{row}\n".replace("¦", "|"), encoding="utf-8")
+        found = imported(path, {"layer4": ["0"]}, hierarchy, hierarchy_names(hierarchy))
+        assert set(found.labels) == {("layer4", "0")}, tool
+        expected = {"MILAN": "labels", "INVERT, your own": "labels", "Network Dissection": "NetDissect"}.get(tool, tool)
+        assert found.method == f"{expected} (labels.csv)"
+
+
+def hierarchy_names(hierarchy: Hierarchy) -> list[str]:
+    return [hierarchy.name(i) for i in range(len(hierarchy))]

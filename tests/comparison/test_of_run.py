@@ -89,9 +89,11 @@ def test_files_of_the_same_name_are_told_apart(run: Path, tmp_path: Path) -> Non
     ("arguments", "says"),
     [
         (("--method", "inverse"), "there is no method 'inverse'; did you mean 'invert'"),
-        (("--method", "netdissect"), "this run has tables alone; explain a --model over --images"),
+        (("--method", "netdissect"), "the run names no network that can be opened again"),
         (("--clip", "."), "the run has no pictures to show to a CLIP model"),
-        (("--clip-function", "wpm"), "CLIP-Dissect has no function 'wpm'; did you mean 'wpmi'"),
+        (("--clip-function", "wpmi"), "there is no model that it could be for; add --clip FOLDER"),
+        (("--llm-key", "KEY"), "there is no model that it could be for; add --llm URL"),
+        (("--clip", ".", "--clip-function", "wpm"), "CLIP-Dissect has no function 'wpm'; did you mean 'wpmi'"),
         (("--llm", "ftp://example.org"), "this is not the base address of a service"),
         (("--llm", "https://me:secret@example.org/v1"), "the address has a name or password in it"),
         (("--llm", "http://example.org/v1"), "the address is not encrypted"),

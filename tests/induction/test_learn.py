@@ -149,6 +149,12 @@ def test_the_published_scheme_takes_the_sides_of_each_unit(world):
         Settings(search="ecii")
 
 
+def test_settings_say_in_words_what_is_not_as_by_default():
+    assert Settings().describe() == []
+    assert "beam" in Settings(search="beam", seconds=1).describe()[0]
+    assert "2.5 seconds" in Settings("f1", search="optimal", seconds=2.5).describe()[0]
+
+
 def test_known_atoms_can_be_given(world):
     scenes, _ = world
     rng = np.random.Generator(np.random.PCG64(12))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conceptx.cli import main
+from conceptx.errors import InputError
 from tests.ontology.dumps import table, write_wiki
 
 ROOT = "Main_topic_classifications"
@@ -44,9 +45,9 @@ def _arguments(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "data", "message"),
     [
-        ("edges", "x.tsv.gz", gzip.compress(b"a\tb\n" * 9000)[:-20], "the file is truncated or damaged"),
+        ("edges", "x.tsv.gz", gzip.compress(b"a\tb\n" * 9000, mtime=0)[:-20], "the file is truncated or damaged"),
         ("edges", "x.tsv.bz2", bz2.compress(b"a\tb\n" * 9000)[:-20], "the file is truncated or damaged"),
-        ("edges", "x.tsv", "é\tb\n".encode("latin-1"), "in UTF-8"),
+        ("edges", "x.tsv", "é\tb\n".encode("latin-1"), "is not UTF-8"),
         ("edges", "x.tsv", "a\tb\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
         ("edges", "x.tsv", b"child\tparent\n" + LONG + b"\tb\n", "has a line of more than 16 MB"),
         ("edges", "x.tsv", LONG, "has a line of more than 1 MB"),
@@ -138,3 +139,24 @@ def test_what_is_unusual_but_not_wrong_is_compiled(tmp_path: Path, capsys: pytes
     with pytest.raises(SystemExit):
         main()
     assert "imports http://127.0.0.1:9/x, which was not fetched" in capsys.readouterr().out
+
+
+def test_an_encoding_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    from conceptx.ontology.build import build_owl, build_wordnet
+
+    (tmp_path / "x.xml").write_text('<?xml version="1.0" encoding="UDF-8"?><LexicalResource></LexicalResource>')
+    (tmp_path / "x.owl").write_text('<?xml version="1.0" encoding="UDF-8"?><rdf:RDF></rdf:RDF>')
+    for build, name in ((build_wordnet, "x.xml"), (build_owl, "x.owl")):
+        with pytest.raises(InputError, match=r"cannot be decoded \(unknown encoding: UDF-8\)"):
+            build(tmp_path / name, tmp_path / "out")
+
+
+def test_odd_iris_are_read_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from conceptx.ontology import open_ontology
+
+    (tmp_path / "x.ttl").write_text(
+        "@prefix r: <http://www.w3.org/2000/01/rdf-schema#> .\n<http://x/a b\u202e> r:subClassOf <http://x/c> .\n"
+    )
+    with pytest.raises(InputError, match="turns the reading direction"):
+        open_ontology(tmp_path / "x.ttl")
+    assert capfd.readouterr() == ("", "")

@@ -10,7 +10,7 @@ import pytest
 
 from conceptx.errors import InputError
 from conceptx.ontology import Hierarchy
-from conceptx.ontology.store import FILES, HEADER
+from conceptx.ontology.store import _DTYPES, FILES, HEADER
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_changed_byte_is_found_by_verify(folder: Path, name: str) -> None:
 
 def test_a_missing_array_is_refused(folder: Path) -> None:
     (folder / "depth.npy").unlink()
-    with pytest.raises(InputError, match=r"'depth\.npy' cannot be mapped"):
+    with pytest.raises(InputError, match=r"'depth\.npy' cannot be read \(No such file"):
         Hierarchy.open(folder)
 
 
@@ -67,7 +67,7 @@ def test_a_pickle_in_the_place_of_an_array_is_not_loaded(folder: Path) -> None:
     header = json.loads((folder / HEADER).read_text())
     header["arrays"]["depth"]["bytes"] = (folder / "depth.npy").stat().st_size
     (folder / HEADER).write_text(json.dumps(header))
-    with pytest.raises(InputError, match="cannot be mapped"):
+    with pytest.raises(InputError, match=r"'depth\.npy' is no array of numbers"):
         Hierarchy.open(folder)
 
 
@@ -76,7 +76,9 @@ def test_a_pickle_in_the_place_of_an_array_is_not_loaded(folder: Path) -> None:
     [
         ({"format": "something-else"}, "holds the format 'something-else', not 'conceptx-hierarchy'"),
         ({"version": 99}, "has version 99; this program reads version 1"),
-        ({"arrays": {}}, "does not name the arrays of this version"),
+        ({"arrays": {}}, "does not describe the arrays of this version"),
+        ({"about": 7}, "does not describe the arrays of this version"),
+        ({"arrays": dict.fromkeys(_DTYPES, 7)}, "does not describe the arrays of this version"),
     ],
 )
 def test_foreign_headers_are_refused_by_name(folder: Path, change: dict[str, object], message: str) -> None:
@@ -100,3 +102,22 @@ def test_a_folder_without_its_header_is_an_unfinished_one(folder: Path) -> None:
     (folder / HEADER).unlink()
     with pytest.raises(InputError, match="is no compiled hierarchy"):
         Hierarchy.open(folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "7", "[" * 100_000, "{"])
+def test_a_header_that_is_no_object_is_refused(folder: Path, text: str) -> None:
+    (folder / HEADER).write_text(text)
+    with pytest.raises(InputError, match=r"hierarchy\.json' (is no JSON object|cannot be read).* damaged"):
+        Hierarchy.open(folder)
+
+
+def test_a_hierarchy_is_never_stored_among_other_files(folder: Path, tmp_path: Path) -> None:
+    hierarchy = Hierarchy.open(folder)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("kept")
+    with pytest.raises(InputError, match="is a folder with other files in it"):
+        hierarchy.save(other)
+    assert [path.name for path in other.iterdir()] == ["mine.txt"]
+    with pytest.raises(InputError, match="is a file"):
+        hierarchy.save(other / "mine.txt")

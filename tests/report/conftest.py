@@ -10,7 +10,7 @@ from tests.report.worlds import World, make_world
 
 @pytest.fixture(scope="session")
 def world() -> ReportInput:
-    return make_world()
+    return make_world(beside=True)
 
 
 @pytest.fixture(scope="session")

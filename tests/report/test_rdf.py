@@ -25,7 +25,10 @@ CX = rdflib.Namespace(VOCABULARY)
 
 @pytest.fixture(scope="module")
 def world() -> ReportInput:
-    return replace(make_world(n_images=400, noise=0.2), digests={"images": "ab" * 32, "weights": "cd" * 32})
+    return replace(
+        make_world(n_images=400, n_units=17, noise=0.6, beside=True),
+        digests={"images": "ab" * 32, "weights": "cd" * 32},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +46,17 @@ def test_it_follows_the_shapes(graph: rdflib.Graph) -> None:
     shapes = rdflib.Graph().parse(ROOT / "ontologies" / "conceptx-shapes.ttl")
     conforms, _, words = pyshacl.validate(graph, shacl_graph=shapes)
     assert conforms, words
-    broken = rdflib.Graph() + graph
-    result = next(broken.subjects(RDF.type, CX.Result))
-    broken.remove((result, CX["split"], None))
-    conforms, _, _ = pyshacl.validate(broken, shacl_graph=shapes)
-    assert not conforms
+    for kind, term in (
+        (CX.Result, CX["split"]),
+        (CX.SanityCheck, CX.outcome),
+        (CX.CounterExample, CX.image),
+        (CX.Ensemble, CX.bestAlone),
+        (CX.Plan, CX.intact),
+    ):
+        broken = rdflib.Graph() + graph
+        broken.remove((next(broken.subjects(RDF.type, kind)), term, None))
+        conforms, _, _ = pyshacl.validate(broken, shacl_graph=shapes)
+        assert not conforms, kind
 
 
 def test_every_term_is_defined_in_the_vocabulary(graph: rdflib.Graph) -> None:
@@ -110,11 +119,12 @@ def test_an_expression_is_the_same_graph_as_the_library_makes(expression: Expres
 
 def test_the_examples_of_the_documentation_run(graph: rdflib.Graph) -> None:
     queries = re.findall(r"```sparql\n(.*?)```", (ROOT / "docs" / "rdf.md").read_text(), re.DOTALL)
-    assert len(queries) == 4
+    assert len(queries) == 7
     answers = [len(list(graph.query(query))) for query in queries]
     assert answers[0] >= 1
     assert answers[1] >= 1
-    assert answers[2] == 2
+    assert answers[2] == 3
+    assert all(n >= 1 for n in answers[3:6])
 
 
 @pytest.mark.parametrize("label", ['"]; drop <x> "', "a\\b\nc", "< > {}", "\u202e\x00\x1b", "=1+1", "é" * 3000])

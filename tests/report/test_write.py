@@ -69,7 +69,7 @@ def page_of(inputs: ReportInput) -> str:
 
 def test_writes_the_same_bytes_for_the_same_inputs(world: ReportInput, make: World, tmp_path: Path) -> None:
     first = write_report(world, tmp_path / "a" / "report")
-    second = write_report(make(), tmp_path / "b" / "report")
+    second = write_report(make(beside=True), tmp_path / "b" / "report")
     names = [path.name for path in first]
     assert names[:2] == ["index.html", "report.json"]
     assert sorted(p for p in (tmp_path / "a" / "report").rglob("*") if p.is_file()) == sorted(first)
@@ -81,7 +81,7 @@ def test_writes_the_same_bytes_for_the_same_inputs(world: ReportInput, make: Wor
 def test_json_holds_everything(world: ReportInput, tmp_path: Path) -> None:
     write_report(world, tmp_path)
     content = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert content["schema"] == "conceptx-report/1"
+    assert content["schema"] == "conceptx-report/2"
     assert content["hypotheses_tried"] == 4321
     unit = content["units"][0]
     assert unit["verdict"] in ("confirmed", "weak")

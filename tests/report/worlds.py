@@ -20,7 +20,9 @@ from conceptx.ontology.hierarchy import Hierarchy
 from conceptx.report import ReportInput
 from conceptx.tables import HYPOTHESES, IMAGES, OBJECTS, from_rows
 from conceptx.verification.controls import Candidate
+from conceptx.verification.plan import make_plan, proof
 from conceptx.verification.protocol import Protocol
+from conceptx.verification.supplement import supplement
 from conceptx.verification.verify import verify
 
 KINDS = ("ball", "box", "cone", "ring", "lamp", "tree")
@@ -69,6 +71,12 @@ class TinyImages:
 
 
 World = Callable[..., ReportInput]
+BESIDE = Protocol("conceptx", n_controls=20, bootstrap=60, permutations=60)
+
+
+def brightness_of(names: Sequence[str]) -> dict[str, float]:
+    """Return a made-up brightness of every image."""
+    return {name: 0.2 + 0.6 * ((i * 7919) % 101) / 100 for i, name in enumerate(names)}
 
 
 def make_world(
@@ -80,8 +88,12 @@ def make_world(
     rename: Callable[[str], str] = lambda image: image,
     label_of: Mapping[str, str] | None = None,
     noise: float = 0.6,
+    beside: bool = False,
 ) -> ReportInput:
-    """Return the input of a report on `n_units` units, every fourth of them pure noise."""
+    """Return the input of a report on `n_units` units, every fourth of them pure noise.
+
+    `beside` adds the tables that stand beside the verdicts, and a plan.
+    """
     rng = np.random.Generator(np.random.PCG64(seed))
     splits = ["induction", "evaluation", "verification"]
     label_of = label_of or {kind: kind for kind in KINDS}
@@ -106,6 +118,8 @@ def make_world(
         values[k] = np.maximum(0, strength * extent + rng.normal(0, noise, n_images) - 0.2)
     values[n_units - 1] = 0
     tables = _judged(values, names, images, scenes, n_controls)
+    if beside:
+        tables |= _beside(values, names, images, scenes, tables)
     return ReportInput(
         request={"model": "tiny-cnn", "layers": ["fc"], "images": "rendered:/elsewhere/tiny", "protocol": "conceptx"},
         images=image_table,
@@ -178,6 +192,26 @@ def _judged(
     )
     tables = {"hypotheses": table, "verdicts": found.verdicts, "controls": found.controls, "margins": found.margins}
     return {**tables, "verification": found.summary.to_dict(), "protocol": found.protocol.describe()}
+
+
+def _beside(
+    values: np.ndarray, names: Sequence[str], images: list[dict[str, Any]], scenes: Scenes, tables: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make the tables beside the verdicts and a plan that was kept to."""
+    activations = Activations("fc", tuple(map(str, range(len(values)))), tuple(names), values)
+    splits = {row["image"]: row["split"] for row in images}
+    found = supplement(
+        [activations],
+        scenes,
+        splits,
+        tables["hypotheses"],
+        tables["verdicts"],
+        protocol=BESIDE,
+        brightness=brightness_of(names),
+    )
+    plan = make_plan(tables["hypotheses"], splits, BESIDE, seed=0, annotations=scenes.digest, activations="ab" * 32)
+    shown = {**tables["verification"], "plan": proof(plan, plan, tables["verdicts"]), "beside": found.numbers}
+    return {"beside": found.tables, "plan": plan, "plan_was_read": True, "verification": shown}
 
 
 def _ranked(row: np.ndarray, extents: Mapping[Expression, np.ndarray]) -> list[Candidate]:

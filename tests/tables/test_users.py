@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,46 @@ def test_a_pickled_array_is_refused_and_not_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a plain NPZ file"):
         read_activations(tmp_path / "x.npz")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_cell_without_end_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "l.csv", 'image,label\na,"' + "x" * 200_000)
+    with pytest.raises(InputError, match=r"l\.csv:2: a cell has more than 131,072 characters; shorten it"):
+        read_labels(path)
+
+
+def test_an_array_is_never_larger_than_its_file(tmp_path: Path) -> None:
+    head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000), }".ljust(117) + b"\n"
+    array = b"\x93NUMPY\x01\x00v\x00" + head + bytes(80)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("values.npy", array)
+        archive.writestr("../images.npy", array)
+    with pytest.raises(InputError, match=r"values\.npy is not as large as its head says"):
+        read_activations(tmp_path / "a.npz")
+
+
+class Harm:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("harm"),)
+
+
+def test_objects_in_an_npz_are_never_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "a.npz", values=np.array([Harm()], dtype=object), images=np.array(["a"]))
+    with pytest.raises(InputError, match="it holds Python objects"):
+        read_activations(tmp_path / "a.npz")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_parquet_with_damaged_text_or_twice_a_name_is_refused(tmp_path: Path) -> None:
+    damaged = pa.StringArray.from_buffers(1, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe"))
+    tables = {"text": pa.table({"image": damaged, "label": ["bed"]}), "twice": pa.table([["a"], ["b"]], ["image"] * 2)}
+    for name, table in tables.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        with pytest.raises(InputError, match="this is not a Parquet table"):
+            read_labels(tmp_path / f"{name}.parquet")
+
+
+def test_whole_numbers_of_any_size_are_activations(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": ["a", "b"], "u": [1, 2**62 + 1]}), tmp_path / "a.parquet")
+    assert read_activations(tmp_path / "a.parquet").values.tolist() == [[1.0, 2.0**62]]

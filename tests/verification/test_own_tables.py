@@ -197,3 +197,15 @@ def test_hypotheses_given_at_random_are_not_confirmed(tmp_path: Path) -> None:
     assert found.summary.counts["confirmed"] <= 1
     # Each of the two splits lets 2.5 % of true nulls pass upwards.
     assert found.summary.other_labels_pass < 0.01
+
+
+def test_a_long_mistake_is_shown_short_and_without_control_marks(tmp_path: Path) -> None:
+    deep = "not (" * 3000 + "bed" + ")" * 3000
+    for text in (deep, "bed\u202e and " * 50):
+        activations, labels, hypotheses = study(tmp_path, hypotheses=f'unit,expression\nu1,"{text}"\n')
+        with pytest.raises(InputError, match="is no class and no expression") as caught:
+            verify_tables(activations, labels, hypotheses, protocol=FAST)
+        said = str(caught.value)
+        assert len(said) < 500
+        assert "\u202e" not in said
+        assert said.startswith(f"{tmp_path / 'H.csv'}:2: ")

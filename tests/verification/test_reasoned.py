@@ -58,6 +58,11 @@ def test_no_time_is_an_error_and_little_time_is_said(monkeypatch: pytest.MonkeyP
     check = check_with_reasoner(world, [parse(TEXTS[0])], sample=6)
     assert not check.finished and check.n_checked == 2 and check.n_runs == 2
     assert "the time ended before all 6 sampled images were checked" in check.sentence()
+    calls.clear()
+    monkeypatch.setattr(reasoned, "_EXPRESSIONS", 1)
+    check = check_with_reasoner(world, [parse(text) for text in TEXTS], sample=6)
+    assert (check.n_checked, check.n_expressions, len(check.agreements), check.n_runs) == (1, 3, 2, 2)
+    assert check.sentence().startswith("HermiT agrees on 2 of 3 expressions for 1 of 60 images, checked in ")
 
 
 def test_a_sample_is_seeded_and_has_both_sides() -> None:

@@ -79,6 +79,22 @@ def test_a_clear_unit_is_stable_and_twin_like_expressions_share_the_set(small: W
         assert row["correlation_low"] < row["correlation"] < row["correlation_high"]
 
 
+def test_what_holds_for_every_image_has_no_correlation_and_comes_last(small: World) -> None:
+    images = small.of("induction")
+    values = planted(small.extents[3], 2, np.random.default_rng(0))[images]
+    extents = [np.ones_like(small.extents[3][images]), small.extents[3][images]]
+    rows = stability.stability_rows(
+        [("fc", "u")],
+        [values],
+        [small.expressions[:2]],
+        lambda e: extents[small.expressions.index(e)],
+        resamples=50,
+        seed=0,
+    )
+    assert [row["correlation_low"] is None for row in rows] == [True, False]
+    assert [row["rank"] for row in rows] == [2, 1] and rows[1]["wins"] == 1.0
+
+
 # ------------------------------------------------------------------------------------------------- sanity
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import copy
 import operator
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -136,13 +138,18 @@ def from_scripted(path: Path) -> ScriptedModel:
 def _check_code(path: Path) -> None:
     """Refuse what is no TorchScript archive, and an archive whose code reads or writes files."""
     names: list[str] = []
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            for name in (name for name in names if name.endswith(".py")):
-                if _TOUCHES_FILES.search(archive.read(name).decode("utf-8", "replace")):
-                    what = f"its code ({name}) reads or writes files; it was refused, and nothing in it was run"
-                    raise InputError(str(path), what, _MEND)
+    code: dict[str, bytes] = {}
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+                code = {name: archive.read(name) for name in names if name.endswith(".py")}
+    except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError) as error:
+        raise InputError(str(path), f"its archive is damaged ({error})", _MEND) from error
+    for name, text in code.items():
+        if _TOUCHES_FILES.search(text.decode("utf-8", "replace")):
+            what = f"its code ({name}) reads or writes files; it was refused, and nothing in it was run"
+            raise InputError(str(path), what, _MEND)
     if not any("/code/" in name for name in names):
         what = "this is no TorchScript archive; if it holds weights alone, their architecture must be named"
         raise InputError(str(path), what, f"write --model ARCHITECTURE --weights {path.name}")

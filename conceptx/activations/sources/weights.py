@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -94,12 +95,16 @@ def read_pickled_bytes(where: Path, source: Path | bytes) -> Any:
 
 def check_unpacked_size(path: Path) -> None:
     """Refuse a zip archive that unpacks to much more than it is; PyTorch stores weights unpacked."""
-    if zipfile.is_zipfile(path):
+    try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-        if size > 2 * path.stat().st_size + 1_000_000:
-            what = f"it unpacks to {size:,} bytes from {path.stat().st_size:,}"
-            raise InputError(str(path), what, "save it with torch.save, which does not pack")
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
+        raise InputError(str(path), f"its archive is damaged ({error})", "download or save it again") from error
+    if size > 2 * path.stat().st_size + 1_000_000:
+        what = f"it unpacks to {size:,} bytes from {path.stat().st_size:,}"
+        raise InputError(str(path), what, "save it with torch.save, which does not pack")
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

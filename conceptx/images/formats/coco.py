@@ -46,7 +46,7 @@ def read_coco_panoptic(path: Path, progress: Progress = silent) -> ImageSet:
 
 
 def _read(path: Path, kind: str, progress: Progress) -> ImageSet:
-    root, files = _files(path, kind)
+    root, files = coco_files(path, kind)
     pictures = Pictures(root)
     columns = ObjectColumns(str(path))
     entries: dict[str, Entry] = {}
@@ -79,8 +79,8 @@ def _read(path: Path, kind: str, progress: Progress) -> ImageSet:
     )
 
 
-def _files(path: Path, kind: str) -> tuple[Path, list[Path]]:
-    """Return the folder of the pictures and the JSON files."""
+def coco_files(path: Path, kind: str) -> tuple[Path, list[Path]]:
+    """Return the folder of the pictures and the JSON files of a kind (instances, panoptic)."""
     if path.is_file():
         above = path.parent
         return (above.parent if above.name == "annotations" else above), [path]

@@ -33,9 +33,11 @@ def read_table(path: Path, progress: Progress = silent) -> ImageSet:
     rows = read_rows(path, ("image",), ("path", "category", "split"))
     if not rows:
         raise InputError(str(path), "there are no images", "add one row per image")
-    entries = [_entry(f"{path}, row {number}", row) for number, row in enumerate(rows, start=1)]
-    images = image_table(path.parent, entries, progress)
-    return ImageSet(path.stem, path.parent, images, labels_beside(path.parent, [e.name for e in entries], path))
+    entries: dict[str, Entry] = {}
+    for number, row in enumerate(rows, start=1):
+        _add_entry(f"{path}, row {number}", row, entries)
+    images = image_table(path.parent, list(entries.values()), progress)
+    return ImageSet(path.stem, path.parent, images, labels_beside(path.parent, list(entries), path))
 
 
 def labels_beside(folder: Path, images: Sequence[str], table: Path | None = None) -> pa.Table:
@@ -83,25 +85,31 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _read_lines(path: Path, progress: Progress) -> ImageSet:
-    entries = []
+    entries: dict[str, Entry] = {}
     columns = ObjectColumns(str(path))
     for where, row in json_lines(path):
         texts = {key: _text(where, row, key) for key in ("image", "path", "category", "split") if row.get(key)}
-        entries.append(_entry(where, {"image": _text(where, row, "image"), **texts}))
-        _add_objects(where, entries[-1].name, row.get("objects", []), columns)
+        image = _add_entry(where, {"image": _text(where, row, "image"), **texts}, entries)
+        _add_objects(where, image, row.get("objects", []), columns)
     if not entries:
         raise InputError(str(path), "there are no images", "write one JSON object an image")
     objects = columns.table()
     if not len(columns):
-        objects = labels_beside(path.parent, [entry.name for entry in entries], path)
-    return ImageSet(path.stem, path.parent, image_table(path.parent, entries, progress), objects)
+        objects = labels_beside(path.parent, list(entries), path)
+    return ImageSet(path.stem, path.parent, image_table(path.parent, list(entries.values()), progress), objects)
 
 
-def _entry(where: str, row: dict[str, str]) -> Entry:
+def _add_entry(where: str, row: dict[str, str], entries: dict[str, Entry]) -> str:
+    """Add the image of a row and return its name; each image has one row."""
     split = row.get("split") or None
     if split is not None and split not in SPLITS:
         raise InputError(where, f"{split!r} is not a split", f"use one of {', '.join(SPLITS)}")
-    return Entry(row["image"], row.get("path") or row["image"], row.get("category") or None, split)
+    name = row["image"]
+    if name in entries:
+        mend = f"write one row an image, and its labels into {LABELS[0]} beside the table"
+        raise InputError(where, f"image {name!r} is listed above already", mend)
+    entries[name] = Entry(name, row.get("path") or name, row.get("category") or None, split)
+    return name
 
 
 def _known(where: str, image: str, known: set[str]) -> str:

@@ -69,7 +69,7 @@ def kept(path: Path, keyword: str, key: str) -> tuple[bytes, Any] | None:
         return None
     try:
         facts = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return (data, facts["content"]) if isinstance(facts, dict) and facts.get("key") == key else None
 

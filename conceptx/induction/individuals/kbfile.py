@@ -132,7 +132,8 @@ class _Parser:
         axioms.individuals[source] = None
         kind, token, _ = self.tokens[self.place]
         known_role = name in axioms.roles
-        if (kind == "number" and not known_role) or name in axioms.properties:
+        is_value = (kind == "number" and not known_role) or name in axioms.properties
+        if is_value and kind in ("number", "text", "word"):
             self.place += 1
             axioms.properties[name] = None
             axioms.values.append((name, source, token.strip('"')))

@@ -142,7 +142,7 @@ class _Reading:
 
     def _equivalent(self, one: Expression, other: Expression) -> None:
         for a, b in ((one, other), (other, one)):
-            if isinstance(a, Named):
+            if isinstance(a, Named) and a.name:
                 self.axioms.definitions.append((a.name, b))
             if not isinstance(b, Named):
                 self.axioms.inclusions.append((a, b))

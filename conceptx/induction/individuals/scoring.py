@@ -12,6 +12,7 @@ import numpy as np
 from conceptx.annotation.evaluate import holds
 from conceptx.errors import InputError
 from conceptx.expressions import Expression, parse, quote
+from conceptx.expressions.reading import LONGEST_TEXT
 from conceptx.induction.individuals.axioms import number_of
 from conceptx.induction.individuals.knowledge import KnowledgeBase
 from conceptx.induction.individuals.naming import value_name
@@ -45,6 +46,9 @@ def read_expressions(
         text = line.strip()
         if text and not text.startswith("#"):
             where = f"{path}:{number}"
+            if len(text) > LONGEST_TEXT:
+                what = f"the line has {len(text):,} characters; {LONGEST_TEXT:,} are allowed"
+                raise InputError(where, what, "write one expression a line")
             found.append((number, read_expression(text, kb, where, prefixes)))
     if not found:
         raise InputError(str(path), "holds no expressions", "write one a line")

@@ -6,6 +6,8 @@ first two are taken in that order. Files of millions of rows are read column by 
 
 from __future__ import annotations
 
+import csv
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +60,14 @@ def _parquet(path: Path) -> pa.Table:
         with pq.ParquetFile(path) as file:
             columns = _columns(path, file.schema_arrow.names)
             table = file.read(columns=columns).select(columns)
+        table.validate(full=True)
         for field in table.schema:
             if not _is_text(field.type):
                 what = f"has the column '{field.name}' of type {field.type}, not text"
                 raise InputError(str(path), what, "store the names as text")
-    except (pa.ArrowException, OSError) as error:
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
         what = f"cannot be read as Parquet ({str(error).splitlines()[0]})"
         raise InputError(str(path), what, "write it again, or give a TSV file") from error
     return table
@@ -80,7 +85,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _delimited(path: Path) -> pa.Table:
     import pyarrow as pa
-    from pyarrow import csv
+    from pyarrow import csv as arrow
 
     comma = ".csv" in path.suffixes
     with buffered(path) as stream:
@@ -101,15 +106,15 @@ def _delimited(path: Path) -> pa.Table:
         names = cells if len(named) >= 2 else [str(i) for i in range(len(cells))]
         chosen = _columns(path, names)
         try:
-            return csv.read_csv(
+            return arrow.read_csv(
                 stream,
-                read_options=csv.ReadOptions(
+                read_options=arrow.ReadOptions(
                     column_names=names, skip_rows=1 if len(named) >= 2 else 0, block_size=_BLOCK
                 ),
-                parse_options=csv.ParseOptions(
+                parse_options=arrow.ParseOptions(
                     delimiter="," if comma else "\t", quote_char='"' if comma else False, newlines_in_values=False
                 ),
-                convert_options=csv.ConvertOptions(
+                convert_options=arrow.ConvertOptions(
                     include_columns=chosen,
                     column_types=dict.fromkeys(chosen, pa.large_string()),
                     strings_can_be_null=False,
@@ -117,11 +122,29 @@ def _delimited(path: Path) -> pa.Table:
                 ),
             )
         except pa.ArrowException as error:
-            if "straddles two block boundaries" in str(error):
+            raise _fault(path, len(cells), comma, error) from error
+
+
+def _fault(path: Path, n_columns: int, comma: bool, error: Exception) -> InputError:
+    """Return what is wrong with a table that the parser refused: the first line that is too long, odd or not UTF-8."""
+    with buffered(path) as stream:
+        for number in itertools.count(1):
+            line = stream.readline(_BLOCK)
+            if len(line) == _BLOCK:
                 what = f"has a line of more than {_BLOCK >> 20} MB"
-                raise InputError(str(path), what, "give one child and one parent a line") from error
-            what = f"cannot be read as {'CSV' if comma else 'TSV'} ({_plain(error)})"
-            raise InputError(str(path), what, "give one child and one parent a line, in UTF-8") from error
+                return InputError(f"{path}:{number}", what, "give one child and one parent a line")
+            if not line:
+                break
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError:
+                return InputError(f"{path}:{number}", "is not UTF-8", "save the file as UTF-8")
+            found = len(next(csv.reader([text]), [])) if comma else text.count("\t") + 1
+            if text.strip("\r\n") and found != n_columns:
+                counted = f"{found} column{'' if found == 1 else 's'}"
+                return InputError(f"{path}:{number}", f"has {counted}, not {n_columns}", "mend the line")
+    what = f"cannot be read as {'CSV' if comma else 'TSV'} ({_plain(error)})"
+    return InputError(str(path), what, "give one child and one parent a line, in UTF-8")
 
 
 def _cells(line: bytes, comma: bool) -> list[str]:

@@ -9,6 +9,7 @@ RDF/XML and OWL/XML (parsed by owlready2), N-Triples and N-Quads (by line, at an
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sqlite3
 import warnings
@@ -223,6 +224,8 @@ def prolog(path: Path) -> tuple[dict[str, str], str]:
         except expat.ExpatError as error:
             if not root:
                 raise InputError(str(path), f"cannot be parsed as XML ({error})", "mend the file") from error
+        except LookupError as error:
+            raise InputError(str(path), f"cannot be decoded ({error})", "save it as UTF-8") from error
     if not root:
         raise InputError(str(path), "is XML without any element", "give a complete file")
     return prefixes, root[0].rpartition(":")[2]
@@ -279,6 +282,7 @@ def _rdflib(path: Path, emit: Emit, syntax: str) -> dict[str, str]:
             s, p, o = triple
             emit(spoken(s), str(p), spoken(o), (o.language or "") if isinstance(o, Literal) else None)
 
+    logging.getLogger("rdflib").addHandler(logging.NullHandler())  # what it says of odd IRIs would go to stderr
     passing = Passing()
     graph = Dataset(store=passing) if syntax in ("trig", "trix", "nquads", "json-ld") else Graph(store=passing)
     try:
@@ -309,7 +313,9 @@ def _quadstore(path: Path, emit: Emit) -> dict[str, str]:
                 emit(term(s), term(p), str(o), d[1:] if isinstance(d, str) and d.startswith("@") else "")
         finally:
             connection.close()
-    except (sqlite3.Error, KeyError) as error:
+    except (sqlite3.Error, KeyError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
         what = f"is an SQLite file, but no owlready2 quadstore ({_first_line(error)})"
         raise InputError(str(path), what, "give a quadstore that owlready2 wrote") from error
     return {}

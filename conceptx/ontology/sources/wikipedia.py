@@ -85,6 +85,11 @@ def read_wikipedia(
     import pyarrow.compute as pc
 
     options = options or WikipediaOptions()
+    try:
+        pc.match_substring_regex(pa.array([""]), options.drop_pattern)
+    except pa.ArrowInvalid as error:
+        what = f"'{options.drop_pattern}' is no regular expression ({error})"
+        raise InputError("the pattern of names to drop", what, "mend the pattern") from error
     tables = _Tables(folder, staging, options, progress)
     pages = tables.read("page", ("page_id", "page_namespace", "page_is_redirect"), ("page_title",), tables.namespace)
     if options.articles:
@@ -314,6 +319,9 @@ def _without_maintenance(
         notes.append(f"{int((drop & used).sum())} titles hold control characters or direction marks and were left out")
     kept_root = options.root.replace(" ", "_") if options.root else ENGLISH_ROOT
     dropped_trees = {name.replace(" ", "_") for name in options.drop}
+    for name in options.drop:
+        if not pc.any(pc.equal(text, name.replace(" ", "_"))).as_py():
+            notes.append(f"there is no category {name!r} to leave out")
     if not options.maintenance:
         by_name = pc.match_substring_regex(text, MAINTENANCE).to_numpy(zero_copy_only=False)
         marker = pc.is_in(text, pa.array(_MARKERS, pa.large_string())).to_numpy(zero_copy_only=False)
@@ -325,11 +333,7 @@ def _without_maintenance(
         dropped_trees.update(_TREES)
     drop |= pc.is_in(text, pa.array(sorted(dropped_trees), pa.large_string())).to_numpy(zero_copy_only=False)
     if options.drop_pattern:
-        try:
-            drop |= pc.match_substring_regex(text, options.drop_pattern).to_numpy(zero_copy_only=False)
-        except pa.ArrowInvalid as error:
-            what = f"'{options.drop_pattern}' is no regular expression ({error})"
-            raise InputError("the pattern of names to drop", what, "mend the pattern") from error
+        drop |= pc.match_substring_regex(text, options.drop_pattern).to_numpy(zero_copy_only=False)
     drop &= ~pc.equal(text, kept_root).to_numpy(zero_copy_only=False)
     keep = used & ~drop
     number = np.full(len(names), -1, np.int32)

@@ -51,7 +51,7 @@ class _Lexicon:
             if self.noun:
                 self.synsets.append(given["id"])
                 self.members[given["id"]] = given.get("members", "").split()
-        elif name == "SynsetRelation" and self.noun and given.get("relType") in _HYPERNYMS:
+        elif name == "SynsetRelation" and self.noun and self.synsets and given.get("relType") in _HYPERNYMS:
             self.edges.append((self.synsets[-1], given["target"]))
 
     def named(self, synset: str) -> list[tuple[str, int]]:
@@ -107,9 +107,11 @@ def _parsed(path: Path) -> _Lexicon:
             while data := stream.read(_BLOCK):
                 parser.Parse(data, False)
             parser.Parse(b"", True)
-        except expat.ExpatError as error:
+        except (expat.ExpatError, UnicodeError, ValueError) as error:
             raise InputError(str(path), f"cannot be parsed as XML ({error})", "download it again") from error
         except KeyError as error:
             where = f"{path}:{parser.CurrentLineNumber}"
             raise InputError(where, f"lacks the attribute {error}", "give a WN-LMF file") from error
+        except LookupError as error:
+            raise InputError(str(path), f"cannot be decoded ({error})", "save it as UTF-8") from error
     return lexicon

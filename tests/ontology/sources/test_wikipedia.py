@@ -64,6 +64,18 @@ def test_trees_and_patterns_can_be_dropped(tmp_path: Path) -> None:
     assert set(h.names) == {ROOT, "Culture", "Technology"}
 
 
+def test_a_tree_to_drop_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    write_wiki(tmp_path / "dumps", LINKS)
+    h = build_wikipedia(tmp_path / "dumps", tmp_path / "out", WikipediaOptions(drop=("Musik",)))
+    assert "there is no category 'Musik' to leave out" in h.about["notes"]
+
+
+def test_a_wrong_pattern_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "dumps").mkdir()
+    with pytest.raises(InputError, match=r"'\(\(' is no regular expression"):
+        build_wikipedia(tmp_path / "dumps", tmp_path / "out", WikipediaOptions(drop_pattern="(("))
+
+
 def test_articles_become_leaves_with_redirects_as_synonyms(tmp_path: Path) -> None:
     articles = [("Guitar", "Music"), ("Music", "Music"), ("Sword", "Épées_&_sabres"), ("Talk", "Wikipedia_essays")]
     write_wiki(tmp_path / "dumps", LINKS, articles=articles)
@@ -111,6 +123,28 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest
     assert read == ["page", "categorylinks", "linktarget", "linktarget"]
     assert list(h.names) == CONTENT
     assert {p.name for p in tmp_path.iterdir()} == {"dumps", "out"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"ARROW1 no more", None])
+def test_what_a_killed_build_left_damaged_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+) -> None:
+    write_wiki(tmp_path / "dumps", LINKS)
+    build_wikipedia(tmp_path / "dumps", tmp_path / "whole")
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("conceptx.ontology.compile.compile_graph", stop)
+        with pytest.raises(KeyboardInterrupt):
+            build_wikipedia(tmp_path / "dumps", tmp_path / "out")
+    left = sorted((tmp_path / ".out.staging").iterdir())
+    assert left
+    for path in left:
+        path.write_bytes(path.read_bytes()[:-40] if damage is None else damage)
+    build_wikipedia(tmp_path / "dumps", tmp_path / "out")
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "whole")
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
