@@ -84,7 +84,7 @@ def join(
     """Score every formula of a level joined with every atom; return how many formulas were scored.
 
     Sums over intersections come from the lanes, rounded; what seems to beat the threshold, or to come short of it by a
-    share of `error`, is summed exactly.
+    share of `error`, is summed exactly. A negative `error` says that the lanes are exact.
     """
     _, beam_sums, beam_marks, beam_sizes, formulas, used = pool
     atoms, levels = len(sizes), thresholds.shape[0]
@@ -120,7 +120,10 @@ def join(
             other = lanes[atom]
             for j in range(len(both)):
                 both[j] = held[j] & other[j]
-            both_size, both_total = count_and_sum(both, q)
+            if error < 0:
+                both_size, both_total = int(counts[atom]), weighed[atom] * scale
+            else:
+                both_size, both_total = count_and_sum(both, q)
             both_mark = -1.0
             neither = n - size - sizes[atom] + both_size
             halved, parted = (size - both_size) * (sizes[atom] - both_size) != 0, both_size * neither != 0
