@@ -30,7 +30,7 @@ from conceptx.progress import silent
 from tests.worlds import write_tables
 
 pytest.importorskip("starlette")
-pytest.importorskip("httpx")
+pytest.importorskip("httpx2")
 from starlette.testclient import TestClient
 
 from conceptx.explorer import make_app
