@@ -1,6 +1,6 @@
 """How long a report takes, how large it is and how soon its first page is painted, on made-up runs of growing size.
 
-`python tests/benchmarks/bench_report.py [--largest] [--explorer]` prints one line a size. Each build runs in a process
+`python tests/benchmarks/bench_report.py [--largest]` prints one line a size. Each build runs in a process
 of its own, so that its peak memory is its own; the first paint is measured by headless Chromium from the files on disk
 where it is installed.
 """
