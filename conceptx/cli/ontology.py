@@ -168,10 +168,11 @@ def _show_info(hierarchy: Hierarchy, as_json: bool, quiet: bool) -> None:
     most = max(facts.depths, default=1)
     for depth, count in enumerate(facts.depths):
         click.echo(f"depth {depth:3d}  {count:9,d}  {'█' * max(round(40 * count / most), 1)}")
-    click.echo(f"{len(facts.removed):,} edges left out" + (":" if facts.removed else ""))
+    left_out = len(facts.removed)
+    click.echo(f"{left_out:,} edge{'' if left_out == 1 else 's'} left out" + (":" if left_out else ""))
     for edge in facts.removed[:_REMOVED_SHOWN]:
         click.echo(f"    {edge.child} > {edge.parent}: {edge.reason}")
-    if len(facts.removed) > _REMOVED_SHOWN:
+    if left_out > _REMOVED_SHOWN:
         click.echo("    … all of them in the folder's removed.tsv, or with --json")
     for note in facts.notes:
         click.echo(f"note: {note}")
