@@ -129,21 +129,11 @@ class Scenes:
         from scipy import sparse
 
         used, rank = np.unique(self.type_class, return_inverse=True)
-        classes = self.hierarchy.ancestors(used)
-        parents = [self.hierarchy.parents(int(c)) for c in classes]
-        n, n_used = len(classes), len(used)
-        row = np.repeat(np.arange(n), [len(p) for p in parents])
-        column = np.searchsorted(classes, np.concatenate([np.empty(0, np.int32), *parents]))
-        up = sparse.csr_array((np.ones(len(row), bool), (row, column)), shape=(n, n))
-        start = np.searchsorted(classes, used)
-        new = sparse.csr_array((np.ones(n_used, bool), (np.arange(n_used), start)), shape=(n_used, n))
-        above = new
-        while new.nnz:
-            reached = new @ up
-            new = reached > reached.multiply(above)
-            above = above + new
+        ends, found = self.hierarchy.ancestor_sets(used)
+        classes, column = np.unique(found, return_inverse=True)
+        above = sparse.csr_array((np.ones(len(found), bool), column, ends), shape=(len(used), len(classes)))
         places = (rank, self.type_of)
-        asserted = sparse.csr_array((np.ones(len(rank), bool), places), shape=(n_used, self.n_individuals))
+        asserted = sparse.csr_array((np.ones(len(rank), bool), places), shape=(len(used), self.n_individuals))
         closed = sparse.csr_array(above.T @ asserted)
         closed.sort_indices()
         return Closure(

@@ -26,7 +26,10 @@ class _Nested:
     __slots__ = ()
 
     def _measure(self, *inner: Expression) -> None:
-        depth = 1 + max((_depth(e) for e in inner), default=0)
+        depth = 1
+        for e in inner:
+            if isinstance(e, _Nested) and e.depth >= depth:
+                depth = e.depth + 1
         if depth > MAX_DEPTH:
             raise InputError("expression", f"it is nested more than {MAX_DEPTH} deep", "say it in fewer levels")
         object.__setattr__(self, "depth", depth)
@@ -38,10 +41,6 @@ class _Nested:
 def _depth_field() -> int:
     measured: int = field(init=False, repr=False, compare=False)
     return measured
-
-
-def _depth(expression: Expression) -> int:
-    return expression.depth if isinstance(expression, _Nested) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +158,8 @@ class Value:
 
 Expression: TypeAlias = Named | Thing | Nothing | And | Or | Not | Some | Only | Count | Value
 
+_ATOMS = (Named, Value, Thing, Nothing)
+
 THING = Thing()
 NOTHING = Nothing()
 CONTAINS = Role("contains")
@@ -200,4 +201,9 @@ def roles(expression: Expression) -> tuple[Role, ...]:
 
 def length(expression: Expression) -> int:
     """Return the number of atoms (classes, thresholds, owl:Thing and owl:Nothing); repeated ones count again."""
-    return sum(isinstance(e, Named | Value | Thing | Nothing) for e in walk(expression))
+    count, waiting = 0, [expression]
+    while waiting:
+        inner = children(outer := waiting.pop())
+        waiting += inner
+        count += isinstance(outer, _ATOMS)
+    return count

@@ -27,7 +27,7 @@ from conceptx.induction.index import Index, View, first_level
 from conceptx.induction.optimal import Candidate, in_threads
 from conceptx.induction.problem import Target
 from conceptx.induction.relaxation import Bracket, brackets, highest, weigh
-from conceptx.induction.search import blocks_of, lengthened, mark_sums, started
+from conceptx.induction.search import blocks_of, lengthened, started
 from conceptx.progress import Progress, silent
 
 Array = npt.NDArray[Any]
@@ -35,7 +35,8 @@ Array = npt.NDArray[Any]
 _CHUNK = 50_000_000
 _FOUND = 512
 _LISTED = 64
-_RAISES = 4
+_RAISES, _SHARE = 4, 0.02
+"""So often the least known bound is halved; not at all where the search itself did no more than this share."""
 _SEEDS = 16
 
 
@@ -90,16 +91,15 @@ def bounded(
     `width` is that of the beam, which starts the proof and searches the lengths above 3. Where a view of the index
     would be too large (see `search.started`), there is a proof for single atoms only.
     """
-    marks = mark_sums(index)
 
     def solve(block: Sequence[Target]) -> list[Proof]:
         proofs: list[Proof] = []
         for target, sums in zip(block, first_level(index, block), strict=True):
-            seen, found, scored = started(index, target, sums, marks, max_length, negated, width)
+            seen, found, scored = started(index, target, sums, max_length, negated, width)
             if seen is None:
                 proofs.append(Proof(found, (True,), target.ceiling(), 0, scored))
             else:
-                proofs.append(prove(index, seen, marks, found, scored, max_length, negated, steps, seconds))
+                proofs.append(prove(index, seen, found, scored, max_length, negated, steps, seconds))
         return proofs
 
     blocks = blocks_of(targets, workers)
@@ -110,7 +110,6 @@ def bounded(
 def prove(
     index: Index,
     seen: View,
-    marks: Array,
     known: Sequence[Candidate],
     scored: int,
     max_length: int = 3,
@@ -121,11 +120,11 @@ def prove(
     """Search for formulas better than `known`, within so many steps and seconds.
 
     `known` holds the best atom or negated atom of every length, and any other formulas; `scored` formulas were
-    tried to find them. `marks` are the sums of the marks by atom.
+    tried to find them.
     """
     target, top = seen.target, min(max_length, 3)
     purse = _Purse(steps, math.inf if seconds is None else time.monotonic() + seconds)
-    search = _Search(index, seen, marks, negated)
+    search = _Search(index, seen, negated)
     best = [max((c.score for c in known if c.length <= k + 1), default=0.0) for k in range(top)]
     certified, found, bound = [True], list(known), best[0]
     for level in range(2, top + 1):
@@ -159,11 +158,13 @@ def prove(
 class _Search:
     """The passes over one unit's formulas, and what they find."""
 
-    def __init__(self, index: Index, seen: View, marks: Array, negated: bool) -> None:
-        self._index, self._seen, self._marks, self._negated = index, seen, marks, negated
+    def __init__(self, index: Index, seen: View, negated: bool) -> None:
+        self._index, self._seen, self._negated = index, seen, negated
         self._brackets = brackets(seen.target)
         self._filled = np.bitwise_count(seen.layout.filled).astype(np.int64)
         self._found = (np.zeros(_FOUND), np.zeros((_FOUND, 4), dtype=np.int32), np.zeros(1, dtype=np.int64))
+        self._share = 1.0
+        """how much of the last bracket was searched"""
 
     def passes(self, level: int, shorter: float, score: float, purse: _Purse) -> bool:
         """Search all formulas of two and three atoms and length ≤ level for scores above `score`, or equal to it.
@@ -175,8 +176,11 @@ class _Search:
         return all(self._bracket(level, shorter, best, cut, purse) for cut in self._brackets)
 
     def lower(self, level: int, score: float, bound: float, purse: _Purse) -> float:
-        """Return a lower bound than `bound` on all scores, by proofs that nothing beats some score in between."""
-        for _ in range(_RAISES):
+        """Return a lower bound than `bound` on all scores, by proofs that nothing beats some score in between.
+
+        A proof gets a sixteenth of the steps of the search before; where that hardly began, none is tried.
+        """
+        for _ in range(_RAISES if self._share >= _SHARE else 0):
             part = purse.part(0.25)
             if part.empty or bound <= score:
                 break
@@ -193,7 +197,7 @@ class _Search:
         seeds = sorted((c for c in known if c.length < max_length), key=lambda c: -c.score)[:_SEEDS]
         if not seeds:
             return []
-        return lengthened(self._index, self._seen, self._marks, seeds, max_length, self._negated, least)
+        return lengthened(self._index, self._seen, seeds, max_length, self._negated, least)
 
     def take(self, known: Sequence[Candidate]) -> list[Candidate]:
         """Return what was found and is not known, best first, and forget it."""
@@ -288,6 +292,7 @@ class _Search:
             # a main literal that takes more than a chunk is begun again
             chunk = 2 * chunk if ahead == done else _CHUNK
             done = ahead
+        self._share = done / len(listed)
         codes = self._found[1]
         fresh = slice(before, int(self._found[2][0]))
         codes[fresh, 1:] = own[codes[fresh, 1:]]

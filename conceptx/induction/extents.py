@@ -192,12 +192,13 @@ def restrict(extents: Extents, used: Bools) -> tuple[Extents, Ints]:
     same = same_packed(rows)
     sizes = np.bitwise_count(rows).sum(axis=1, dtype=np.int64)
     own = np.flatnonzero((same == np.arange(len(rows))) & (sizes > 0) & (sizes < n))
-    twins = {k: extents.twins[k] for k in own.tolist()}
+    place = dict(zip(own.tolist(), range(len(own)), strict=True))
+    twins = [extents.twins[k] for k in place]
     for k in np.flatnonzero(same != np.arange(len(rows))).tolist():
-        if int(same[k]) in twins:
-            twins[int(same[k])] += (extents.expressions[k], *extents.twins[k])
-    expressions = [extents.expressions[k] for k in twins]
-    return _extents(rows[own], expressions, list(twins.values()), extents.lengths[own], extents.depths[own], n), own
+        if int(same[k]) in place:
+            twins[place[int(same[k])]] += (extents.expressions[k], *extents.twins[k])
+    expressions = [extents.expressions[k] for k in place]
+    return _extents(rows[own], expressions, twins, extents.lengths[own], extents.depths[own], n), own
 
 
 def _extents(

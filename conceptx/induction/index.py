@@ -17,7 +17,7 @@ import numpy.typing as npt
 from conceptx.induction.extents import Extents
 from conceptx.induction.problem import Target
 from conceptx.induction.relaxation import Layout, arrange
-from conceptx.induction.rows import listed
+from conceptx.induction.rows import listed, pack
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -69,12 +69,13 @@ class Index:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """An index as one unit sees it: its target, the layout of the images, the rows in lanes, exact sums by atom."""
+    """An index as one unit sees it: its target, the layout of the images, the rows in lanes, sums of q and of marks."""
 
     target: Target
     layout: Layout
     lanes: Lanes
     sums: Floats
+    marks: Floats
 
 
 def first_level(index: Index, targets: Sequence[Target]) -> Floats:
@@ -90,7 +91,13 @@ def sums_over(index: Index, values: Sequence[Floats]) -> Floats:
     for first in range(0, len(values), _COLUMNS):
         block = values[first : first + _COLUMNS]
         if len(block) == 1:
-            packed.sums_of_one(index.packed, np.asarray(block[0], dtype=np.float64), found[first])
+            low, high = float(block[0].min()), float(block[0].max())
+            if np.all((block[0] == low) | (block[0] == high)):
+                above = np.empty(len(index), dtype=np.int64)
+                packed.sizes_within(index.packed, pack(block[0] == high), above)
+                found[first] = low * (index.sizes - above) + high * above
+            else:
+                packed.sums_of_one(index.packed, np.asarray(block[0], dtype=np.float64), found[first])
             continue
         columns = np.zeros((index.n_images, _COLUMNS))
         columns[:, : len(block)] = np.transpose(block)
@@ -105,6 +112,6 @@ def view(index: Index, target: Target, sums: Floats) -> View:
     from conceptx.induction.kernels import lanes
 
     layout = arrange(target.q)
-    laid = np.zeros((len(index), len(layout.high)), dtype=np.uint16)
-    lanes.lay_out(index.packed, layout.slot, laid)
-    return View(target, layout, laid, sums)
+    laid, marks = np.zeros((len(index), len(layout.high)), dtype=np.uint16), np.empty(len(index))
+    lanes.lay_out(index.packed, layout.slot, index.marks, laid, marks)
+    return View(target, layout, laid, sums, marks)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb
 from typing import Any, TypeVar
 
@@ -111,6 +112,7 @@ def columns_of(index: Index, targets: Sequence[Target]) -> tuple[Floats, Floats,
     return values, offsets, values.sum(axis=0)
 
 
+@lru_cache(maxsize=2)
 def allowed_forms(negated: bool) -> Floats:
     """Return (3, 64) with 1 for each formula of one, two or three atoms that the language has, else 0."""
     allowed = np.zeros((3, 64))
@@ -118,6 +120,7 @@ def allowed_forms(negated: bool) -> Floats:
         for form in range(forms):
             formula = decode((count, 0, 1, 2, form))
             allowed[count - 1, form] = negated or all(x.holds for x in literals(formula))
+    allowed.setflags(write=False)
     return allowed
 
 

@@ -106,9 +106,9 @@ def _marks(n: int) -> npt.NDArray[np.uint64]:
 
 
 def _first_alike(*keys: npt.NDArray[np.integer]) -> Ints:
-    """Return for each place the first place that has the same keys."""
+    """Return for each place the first place that has the same keys; the first key tells nearly all apart."""
     n = len(keys[0])
-    order = np.lexsort((np.arange(n), *keys))
+    order = np.argsort(keys[0], kind="stable")
     new = np.ones(n, dtype=bool)
     if n > 1:
         new[1:] = np.logical_or.reduce([key[order[1:]] != key[order[:-1]] for key in keys])

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from conceptx.induction.formulas import Formula, Literal, decode, extended, literals, renamed
-from conceptx.induction.index import Floats, Index, Lanes, View, first_level, sums_over, view
+from conceptx.induction.index import Floats, Index, Lanes, View, first_level, view
 from conceptx.induction.optimal import Candidate, Pool, allowed_forms, collect, in_threads, new_pool
 from conceptx.induction.problem import Target
 from conceptx.induction.relaxation import LANE, middling
@@ -38,12 +38,11 @@ def beam(
 
     `width` extents are kept for each length.
     """
-    marks = mark_sums(index)
 
     def solve(block: Sequence[Target]) -> list[tuple[list[Candidate], int]]:
         rows = first_level(index, block)
         return [
-            started(index, target, sums, marks, max_length, negated, width)[1:]
+            started(index, target, sums, max_length, negated, width)[1:]
             for target, sums in zip(block, rows, strict=True)
         ]
 
@@ -59,14 +58,8 @@ def blocks_of(targets: Sequence[Target], workers: int) -> list[Sequence[Target]]
     return [targets[i : i + size] for i in range(0, len(targets), size)]
 
 
-def mark_sums(index: Index) -> Floats:
-    """Return the sum of the marks of every extent."""
-    (sums,) = sums_over(index, [index.marks])
-    return np.asarray(sums)
-
-
 def started(
-    index: Index, target: Target, sums: Floats, marks: Floats, max_length: int, negated: bool, width: int
+    index: Index, target: Target, sums: Floats, max_length: int, negated: bool, width: int
 ) -> tuple[View | None, list[Candidate], int]:
     """Return a target's view, what the beam finds, and how many formulas it scored.
 
@@ -76,7 +69,7 @@ def started(
     most = _VIEW_BYTES // (2 * (len(target.q) // LANE + 1))
     if len(index) <= most:
         seen = view(index, target, sums)
-        return seen, *beam_of(index, seen, marks, max_length, negated, width)
+        return seen, *beam_of(index, seen, max_length, negated, width)
     n, sizes = index.n_images, index.sizes
     scores = np.maximum(
         (target.offset + sums) * target.factor[sizes],
@@ -84,30 +77,28 @@ def started(
     )
     kept = np.sort(np.argsort(-scores, kind="stable")[:most])
     small = index.subset(kept)
-    found, scored = beam_of(small, view(small, target, sums[kept]), marks[kept], max_length, negated, width)
+    found, scored = beam_of(small, view(small, target, sums[kept]), max_length, negated, width)
     return None, [replace(c, formula=renamed(c.formula, kept.tolist())) for c in found], scored
 
 
-def beam_of(
-    index: Index, seen: View, marks: Floats, max_length: int, negated: bool, width: int
-) -> tuple[list[Candidate], int]:
-    """Return what `beam` returns for the unit of a view; `marks` are the sums of the marks by atom."""
+def beam_of(index: Index, seen: View, max_length: int, negated: bool, width: int) -> tuple[list[Candidate], int]:
+    """Return what `beam` returns for the unit of a view."""
     from conceptx.induction.kernels import beam as step
 
     pool, thresholds = new_pool(max_length, 1, width), np.zeros((max_length, 1))
     members = np.zeros((max_length, width, len(seen.layout.high)), dtype=np.uint16)
     alls = np.array([seen.target.offset, seen.target.total, float(index.marks.sum())])
     allowed, factor = allowed_forms(negated), seen.target.factor
-    step.singles(index.sizes, seen.sums, marks, alls, factor, allowed, index.lengths, pool, thresholds)
+    step.singles(index.sizes, seen.sums, seen.marks, alls, factor, allowed, index.lengths, pool, thresholds)
     scored = 2 * len(index) if negated else len(index)
     for level in range(max_length - 1):
         step.materialise(level, seen.lanes, seen.layout.filled, pool, members)
-        scored += _join(level, index, seen, marks, alls, allowed, pool, thresholds, members)
+        scored += _join(level, index, seen, alls, allowed, pool, thresholds, members)
     return _collect(pool, {}), scored
 
 
 def lengthened(
-    index: Index, seen: View, marks: Floats, seeds: Sequence[Candidate], max_length: int, negated: bool, least: float
+    index: Index, seen: View, seeds: Sequence[Candidate], max_length: int, negated: bool, least: float
 ) -> list[Candidate]:
     """Return the best formulas of a seed and one more atom that score above `least`, best first."""
     alls = np.array([seen.target.offset, seen.target.total, float(index.marks.sum())])
@@ -126,7 +117,7 @@ def lengthened(
             codes[at][5] = sum(not x.holds for x in literals(seed.formula))
             members[level, slot] = _lanes_of(seed.formula, seen)
         used[level, 0] = len(chosen)
-        _join(level, index, seen, marks, alls, allowed_forms(negated), pool, thresholds, members)
+        _join(level, index, seen, alls, allowed_forms(negated), pool, thresholds, members)
         known = {(level, slot): seed.formula for slot, seed in enumerate(chosen)}
         found += [c for c in _collect(pool, known) if c.score > least]
     return sorted(found, key=lambda c: -c.score)
@@ -136,7 +127,6 @@ def _join(
     level: int,
     index: Index,
     seen: View,
-    marks: Floats,
     alls: Floats,
     allowed: Floats,
     pool: Pool,
@@ -152,8 +142,8 @@ def _join(
     slot_marks = np.zeros(len(layout.q))
     slot_marks[layout.slot] = index.marks
     scored = step.join(
-        level, seen.lanes, layout.filled, layout.q, slot_marks, weight, worth, error, index.sizes, seen.sums, marks,
-        alls, seen.target.factor, allowed, index.lengths, pool, thresholds, members,
+        level, seen.lanes, layout.filled, layout.q, slot_marks, weight, worth, error, index.sizes, seen.sums,
+        seen.marks, alls, seen.target.factor, allowed, index.lengths, pool, thresholds, members,
     )  # fmt: skip
     return int(scored)
 

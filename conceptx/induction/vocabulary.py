@@ -80,7 +80,7 @@ class Vocabulary:
     @cached_property
     def names(self) -> list[str]:
         """The names of the classes."""
-        return [self.scenes.hierarchy.name(int(c)) for c in self.scenes.closure.classes]
+        return self.scenes.hierarchy.names.take(self.scenes.closure.classes)
 
     def adjacency(self, role: Role) -> Sparse:
         """Return individuals × individuals: the contained sources of a role and what they are related to."""

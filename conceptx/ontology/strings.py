@@ -47,6 +47,12 @@ class Strings:
             for a, b in pairwise(places):
                 yield block[a:b].decode("utf-8")
 
+    def take(self, places: npt.NDArray[np.integer]) -> list[str]:
+        """Return the entries at these places."""
+        blob = memoryview(self.blob)
+        starts, ends = self.offsets[places].tolist(), self.offsets[1:][places].tolist()
+        return [str(blob[a:b], "utf-8") for a, b in zip(starts, ends, strict=True)]
+
     def place(self, text: bytes) -> int:
         """Return where `text` stands, or would stand, among the sorted entries."""
         low, high = 0, len(self)

@@ -15,7 +15,7 @@ from conceptx.induction.kernels import branch as kernel
 from conceptx.induction.kernels import lanes
 from conceptx.induction.optimal import exhaust
 from conceptx.induction.problem import OBJECTIVES, target
-from conceptx.induction.search import beam_of, mark_sums
+from conceptx.induction.search import beam_of
 from tests.induction.instances import everything_better, extents_of, held_of, instances
 
 LENGTHS = st.integers(1, 3)
@@ -58,13 +58,13 @@ def test_without_a_beam_and_with_few_steps_it_stays_honest(instance, objective, 
         return
     index = Index.of(extents)
     seen = view(index, goal, first_level(index, [goal])[0])
-    beamed, scored = beam_of(index, seen, (marks := mark_sums(index)), 3, negated, 40)
+    beamed, scored = beam_of(index, seen, 3, negated, 40)
     started = [c for c in beamed if len(literals(c.formula)) == 1]
     expected = everything_better(extents, goal, 3, negated)
-    whole = prove(index, seen, marks, started, scored, max_length=3, negated=negated)
+    whole = prove(index, seen, started, scored, max_length=3, negated=negated)
     assert whole.certified == (True, True, True)
     assert close(whole.bound, max(expected[-1].values(), default=0.0))
-    stopped = prove(index, seen, marks, started, scored, max_length=3, negated=negated, steps=steps)
+    stopped = prove(index, seen, started, scored, max_length=3, negated=negated, steps=steps)
     assert stopped.bound >= max(expected[-1].values(), default=0.0) * (1 - 1e-12)
     for total, (sure, scored_formulas) in enumerate(zip(stopped.certified, expected, strict=True), start=1):
         best = max((c.score for c in stopped.found if c.length <= total), default=0.0)
@@ -84,8 +84,10 @@ def test_forms_mean_what_the_lanes_compute(form, signs, seed):
     codes = [2 * i + (signs >> i & 1) for i in range(3)]
     slots = np.arange(40)
     laid, filled = np.zeros((3, 32), np.uint16), np.zeros(32, np.uint16)
-    lanes.lay_out(packed, slots, laid)
-    lanes.lay_out(everything[None], slots, filled[None])
+    values, sums = np.arange(1.0, 41), np.zeros(3)
+    lanes.lay_out(packed, slots, values, laid, sums)
+    assert np.array_equal(sums, held @ values)
+    lanes.lay_out(everything[None], slots, values, filled[None], np.zeros(1))
     literal_rows = np.zeros((3, 32), np.uint16)
     for row, code in zip(literal_rows, codes, strict=True):
         lanes.signed(laid, filled, code, row)

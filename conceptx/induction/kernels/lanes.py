@@ -12,18 +12,21 @@ from conceptx.induction.kernels.shared import Array, compiled
 
 
 @compiled
-def lay_out(packed: Array, slot: Array, lanes: Array) -> None:
-    """Copy packed rows (atoms, words) into lanes (atoms, lanes), image i to slot[i]."""
+def lay_out(packed: Array, slot: Array, values: Array, lanes: Array, sums: Array) -> None:
+    """Copy packed rows (atoms, words) into lanes (atoms, lanes), image i to slot[i]; set `sums` to those of values."""
     atoms, words = packed.shape
     one = np.uint64(1)
     for a in range(atoms):
-        row = lanes[a]
+        row, total = lanes[a], 0.0
         for word in range(words):
             x = packed[a, word]
             while x:
-                s = slot[(word << 6) + lowest_bit(x)]
+                image = (word << 6) + lowest_bit(x)
                 x &= x - one
+                s = slot[image]
                 row[s >> 4] |= np.uint16(1 << (s & 15))
+                total += values[image]
+        sums[a] = total
 
 
 @compiled
@@ -65,10 +68,11 @@ def count_and_sum(row: Array, q: Array) -> tuple[int, float]:
     """Return how many bits a row has, and the exact sum of q over them."""
     size, total = 0, 0.0
     one = np.uint64(1)
-    for j in range(len(row)):
-        x = np.uint64(row[j])
+    words = row.view(np.uint64)
+    for j in range(len(words)):
+        x = words[j]
         while x:
-            total += q[(j << 4) + lowest_bit(x)]
+            total += q[(j << 6) + lowest_bit(x)]
             size += 1
             x &= x - one
     return size, total

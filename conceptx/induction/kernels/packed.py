@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conceptx.induction.kernels.bits import lowest_bit
+from conceptx.induction.kernels.bits import lowest_bit, popcount64
 from conceptx.induction.kernels.shared import Array, compiled
 
 
@@ -59,6 +59,16 @@ def sums_of_one(packed: Array, values: Array, out: Array) -> None:
                 total += values[(word << 6) + lowest_bit(x)]
                 x &= x - one
         out[a] = total
+
+
+@compiled
+def sizes_within(packed: Array, chosen: Array, out: Array) -> None:
+    """Set out (extents,) to how many of the chosen images (words,) every extent has."""
+    for a in range(len(packed)):
+        size = 0
+        for word in range(len(chosen)):
+            size += popcount64(packed[a, word] & chosen[word])
+        out[a] = size
 
 
 @compiled

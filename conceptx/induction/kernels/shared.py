@@ -53,11 +53,15 @@ def keep(
     """
     scores, sums, marks, sizes, formulas, used = pool
     for below in range(level + 1):
-        for slot in range(used[below, unit]):
+        held = marks[below, unit, : used[below, unit]]
+        same = 0
+        for slot in range(len(held)):  # without a way out, for vector instructions
+            same += held[slot] == mark
+        for slot in range(len(held) if same else 0):
             if (
-                scores[below, unit, slot] == score
+                held[slot] == mark
+                and scores[below, unit, slot] == score
                 and sums[below, unit, slot] == total
-                and marks[below, unit, slot] == mark
                 and sizes[below, unit, slot] == size
             ):
                 if below == level and negations < formulas[level, unit, slot, 5]:
