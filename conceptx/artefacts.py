@@ -70,6 +70,8 @@ def settings_for(request: Request, protocol: Protocol) -> Settings:
         image_classes=request.image_classes,
         search=request.search,
         seconds=request.seconds,
+        # other accelerators do not multiply numbers of 64 bits
+        device=request.device if (request.device or "").startswith("cuda") else None,
     )
 
 

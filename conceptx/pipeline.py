@@ -143,7 +143,7 @@ def induce(run: Run, given: Given, progress: Progress) -> bool:
 
     reads = {
         **{stage: run.digest_of(stage) for stage in ("images", "extract", "annotate")},
-        "settings": asdict(settings),
+        "settings": asdict(replace(settings, device=None)),
         "protocol": protocol.to_dict(),
     }
     return run.stage("induce", reads=reads, work=work)
@@ -294,7 +294,7 @@ def truth(run: Run, given: Given, progress: Progress) -> bool:
     reads = {
         "annotate": run.digest_of("annotate"),
         "images": run.digest_of("images"),
-        "settings": asdict(settings),
+        "settings": asdict(replace(settings, device=None)),
         "protocol": protocol.to_dict(),
         "seed": seed,
     }

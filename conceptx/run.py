@@ -83,7 +83,7 @@ class Request:
     local sentence model about labels that no class name resembles, `reasoner` lets HermiT check the proposed
     expressions on a sample of the images. `keep` is "all", or "top" for statistics and top images without the
     matrix. `device`, `autocast` (bf16, fp16) and `cluster` (auto, ray://…, whose machines exchange `blocks` there) say
-    where the network runs. `single_file` puts the whole report into one page.
+    where the network runs, and `device` where the search adds up. `single_file` puts the whole report into one page.
 
     `preprocess` is a line as `Preprocess.text` writes it (None: the weights' own).
     """

@@ -83,6 +83,11 @@ def checked_device(device: str | None, model: nn.Module) -> torch.device:
     if device is None:
         weight = next(model.parameters(), None)
         return torch.device("cpu") if weight is None else weight.device
+    return named_device(device)
+
+
+def named_device(device: str) -> torch.device:
+    """Return the device of this name, or say that this machine has none."""
     try:
         chosen = torch.device(device)
     except RuntimeError:

@@ -62,7 +62,9 @@ _REQUEST_OPTIONS: tuple[Callable[..., Any], ...] = (
         type=click.Choice(["all", "top"]),
         help="all values, or top: statistics and top images, and no search.  [default: all]",
     ),
-    click.option("--device", help="Where the network runs: cpu, cuda, cuda:1.  [default: where the weights are]"),
+    click.option(
+        "--device", help="Where network and search compute: cpu, cuda, cuda:1.  [default: where the weights are]"
+    ),
     click.option("--autocast", type=click.Choice(["bf16", "fp16"]), help="Half precision; its deviation is recorded."),
     click.option("--cluster", metavar="auto|ray://…", help="Extract and search on a Ray cluster."),
     click.option(

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from conceptx.induction.extents import Extents
 from conceptx.induction.problem import Target
-from conceptx.induction.relaxation import Layout, arrange
+from conceptx.induction.products import Products
+from conceptx.induction.relaxation import LANE, Layout, arrange
 from conceptx.induction.rows import listed, pack
 
 Floats = npt.NDArray[np.float64]
@@ -31,13 +32,15 @@ _COLUMNS = 16
 class Index:
     """Packed extents (extents, words), ordered by length, with their sizes and lengths and a mark for every image.
 
-    A mark is a random whole number; the sum of the marks of an extent tells it from others.
+    A mark is a random whole number; the sum of the marks of an extent tells it from others. `products` are the same
+    rows on a torch device, which then adds up in place of the compiled loops.
     """
 
     packed: npt.NDArray[np.uint64]
     sizes: Ints
     lengths: Ints
     marks: Floats
+    products: Products | None = None
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -48,16 +51,18 @@ class Index:
         return len(self.marks)
 
     @classmethod
-    def of(cls, extents: Extents) -> Index:
-        """Index extents, which must be ordered by length."""
+    def of(cls, extents: Extents, device: str | None = None) -> Index:
+        """Index extents, which must be ordered by length; add up on a torch device, or in compiled loops."""
         n = extents.n_images
         bits = 51 - int(np.ceil(np.log2(n + 1)))
         marks = np.random.Generator(np.random.PCG64(20140512)).integers(1 << bits, size=n).astype(np.float64)
-        return cls(np.ascontiguousarray(extents.packed), extents.counts, extents.lengths, marks)
+        products = None if device is None else Products.of(extents.packed, n, device)
+        return cls(np.ascontiguousarray(extents.packed), extents.counts, extents.lengths, marks, products)
 
     def subset(self, atoms: Ints) -> Index:
         """Return the index of some of the atoms, in their order."""
-        return Index(self.packed[atoms], self.sizes[atoms], self.lengths[atoms], self.marks)
+        products = None if self.products is None else self.products.subset(atoms)
+        return Index(self.packed[atoms], self.sizes[atoms], self.lengths[atoms], self.marks, products)
 
     def sparse(self) -> tuple[Array, Array, Array, Array]:
         """Return atom starts and images, image starts and atoms: the same as compressed sparse rows, both ways."""
@@ -84,9 +89,11 @@ def first_level(index: Index, targets: Sequence[Target]) -> Floats:
 
 
 def sums_over(index: Index, values: Sequence[Floats]) -> Floats:
-    """Return the sums of values (rows, images) over every extent (rows, extents)."""
+    """Return the sums of whole numbers (rows, images) over every extent (rows, extents)."""
     from conceptx.induction.kernels import packed
 
+    if index.products is not None:
+        return index.products.sums(np.asarray(values))
     found = np.empty((len(values), len(index)))
     for first in range(0, len(values), _COLUMNS):
         block = values[first : first + _COLUMNS]
@@ -105,6 +112,19 @@ def sums_over(index: Index, values: Sequence[Floats]) -> Floats:
         packed.sums(index.packed, columns, sums)
         found[first : first + len(block)] = sums[:, : len(block)].T
     return found
+
+
+def intersections(index: Index, seen: View, held: Lanes, weight: Array) -> tuple[Array, Array]:
+    """Return sizes and weighted sums of the intersections of sets (sets, lanes) with every extent (sets, extents)."""
+    from conceptx.induction.kernels import lanes
+
+    if index.products is not None:
+        slot = seen.layout.slot
+        bits = np.unpackbits(held.astype("<u2").view(np.uint8), axis=1, bitorder="little")
+        return index.products.intersections(bits[:, slot], weight[slot // LANE])
+    counts, weighed = np.empty((2, len(held), len(index)), dtype=np.int32)
+    lanes.intersections(seen.lanes, held, weight, counts, weighed)
+    return counts, weighed
 
 
 def view(index: Index, target: Target, sums: Floats) -> View:

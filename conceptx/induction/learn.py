@@ -70,6 +70,9 @@ class Settings:
     bound of each unit by the clock instead: then, and only then, results can depend on the machine. Nothing is
     certified beyond length 3, and nothing by `beam`. `ecii` is the published scheme (see `ecii`), for comparison: it
     takes sides, by default the images from 80 % and up to 20 % of the unit's maximum, and has its own lengths.
+
+    `device` names a torch device (``cuda``) for the first level of all searches but enumeration and for the beam's
+    intersections. Results are the same; branch and bound and enumeration run in compiled loops on the CPU.
     """
 
     objective: str = "correlation"
@@ -86,6 +89,7 @@ class Settings:
     negative_to: float | None = None
     workers: int = 0
     seconds: float | None = None
+    device: str | None = None
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
@@ -252,7 +256,9 @@ def _explain(
     sizes = language_sizes(extents.lengths.tolist(), settings.max_length, settings.negation)
     n = len(next((u.values for u in units if u is not None), ()))
     language = Language(extents, full, n, sizes, settings.objective, settings.top)
-    outcomes = iter(_search(Index.of(extents), [u.goal for u in units if u is not None], sizes, settings, progress))
+    outcomes = iter(
+        _search(Index.of(extents, settings.device), [u.goal for u in units if u is not None], sizes, settings, progress)
+    )
     return [
         Explained((), (), 0, "the unit has one value on all images")
         if unit is None

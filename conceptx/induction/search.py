@@ -12,13 +12,15 @@ from dataclasses import replace
 import numpy as np
 
 from conceptx.induction.formulas import Formula, Literal, decode, extended, literals, renamed
-from conceptx.induction.index import Floats, Index, Lanes, View, first_level, view
+from conceptx.induction.index import Floats, Index, Lanes, View, first_level, intersections, view
 from conceptx.induction.optimal import Candidate, Pool, allowed_forms, collect, in_threads, new_pool
 from conceptx.induction.problem import Target
 from conceptx.induction.relaxation import LANE, middling
 from conceptx.progress import Progress, silent
 
 _UNITS_A_BLOCK = 16
+_SETS = 16
+"""So many sets are intersected with all atoms at a time."""
 _VIEW_BYTES = 1 << 29
 _EXACT, _ROUGH = -1e-12, 0.01
 """So far scores from lanes are trusted where each lane holds equal values, and where not."""
@@ -141,10 +143,14 @@ def _join(
     error = _EXACT if np.array_equal(weight * worth, layout.high) else _ROUGH
     slot_marks = np.zeros(len(layout.q))
     slot_marks[layout.slot] = index.marks
-    scored = step.join(
-        level, seen.lanes, layout.filled, layout.q, slot_marks, weight, worth, error, index.sizes, seen.sums,
-        seen.marks, alls, seen.target.factor, allowed, index.lengths, pool, thresholds, members,
-    )  # fmt: skip
+    scored, used = 0, int(pool[5][level, 0])
+    for first in range(0, used, _SETS):
+        held = members[level, first : min(first + _SETS, used)]
+        counts, weighed = intersections(index, seen, held, weight)
+        scored += step.join(
+            level, first, counts, weighed, seen.lanes, layout.q, slot_marks, worth, error, index.sizes, seen.sums,
+            seen.marks, alls, seen.target.factor, allowed, index.lengths, pool, thresholds, members,
+        )  # fmt: skip
     return int(scored)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from conceptx.induction.kernels.bits import popcount16, popcount64
 from conceptx.induction.kernels.lanes import count_and_sum
 from conceptx.induction.kernels.shared import Array, Pool, cell_of_two, compiled, keep
 
@@ -63,11 +62,12 @@ def materialise(level: int, lanes: Array, filled: Array, pool: Pool, members: Ar
 @compiled
 def join(
     level: int,
+    first: int,
+    counts: Array,
+    weighed: Array,
     lanes: Array,
-    filled: Array,
     q: Array,
     marks: Array,
-    weight: Array,
     scale: float,
     error: float,
     sizes: Array,
@@ -81,27 +81,26 @@ def join(
     thresholds: Array,
     members: Array,
 ) -> int:
-    """Score every formula of a level joined with every atom; return how many formulas were scored.
+    """Score the formulas of a level from slot `first` on joined with every atom; return how many formulas were scored.
 
-    Sums over intersections come from the lanes, rounded; what seems to beat the threshold, or to come short of it by a
-    share of `error`, is summed exactly. A negative `error` says that the lanes are exact.
+    Their intersections with the atoms have the sizes `counts` and the rounded sums `weighed` (slots, atoms); what seems
+    to beat the threshold, or to come short of it by a share of `error`, is summed exactly. A negative `error` says that
+    the rounded sums are exact.
     """
-    _, beam_sums, beam_marks, beam_sizes, formulas, used = pool
+    _, beam_sums, beam_marks, beam_sizes, formulas, _ = pool
     atoms, levels = len(sizes), thresholds.shape[0]
     offset, everything, everything_marks = alls[0], alls[1], alls[2]
     n = len(factor) - 1
     formula = np.zeros(5, np.int32)
-    counts, weighed = np.zeros(atoms, np.int32), np.zeros(atoms, np.int32)
     guess = np.zeros(atoms)
     promising = np.zeros(atoms, np.int64)
     both = np.zeros(lanes.shape[1], np.uint16)
     forms = int(allowed[1].sum())
     scored = 0
-    for slot in range(used[level, 0]):
-        held = members[level, slot]
-        intersect(lanes, held, weight, counts, weighed)
+    for slot in range(first, first + len(counts)):
+        held, sizes_here, sums_here = members[level, slot], counts[slot - first], weighed[slot - first]
         size, total, mark = beam_sizes[level, 0, slot], beam_sums[level, 0, slot], beam_marks[level, 0, slot]
-        estimate(counts, weighed, scale, sizes, sums, size, total, offset, everything, factor, allowed, guess)
+        estimate(sizes_here, sums_here, scale, sizes, sums, size, total, offset, everything, factor, allowed, guess)
         found = 0
         for atom in range(atoms):
             above = level + costs[atom]
@@ -121,7 +120,7 @@ def join(
             for j in range(len(both)):
                 both[j] = held[j] & other[j]
             if error < 0:
-                both_size, both_total = int(counts[atom]), weighed[atom] * scale
+                both_size, both_total = int(sizes_here[atom]), sums_here[atom] * scale
             else:
                 both_size, both_total = count_and_sum(both, q)
             both_mark = -1.0
@@ -152,21 +151,6 @@ def join(
                     rest, rest_mark = everything - cell_total, everything_marks - cell_mark
                     keep(pool, thresholds, 0, above, outside, rest, rest_mark, n - cell_size, formula, negations)
     return scored
-
-
-@compiled
-def intersect(lanes: Array, held: Array, weight: Array, counts: Array, weighed: Array) -> None:
-    """Set the sizes and the rounded, weighted sums of the intersection of `held` with every row."""
-    wide, wide_held = lanes.view(np.uint64), held.view(np.uint64)
-    for a in range(len(lanes)):
-        row, words = lanes[a], wide[a]
-        count, total = 0, np.int32(0)
-        for j in range(len(weight)):
-            total += np.int32(popcount16(row[j] & held[j])) * np.int32(weight[j])
-        for j in range(len(wide_held)):
-            count += popcount64(words[j] & wide_held[j])
-        counts[a] = count
-        weighed[a] = total
 
 
 @compiled

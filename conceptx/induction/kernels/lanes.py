@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conceptx.induction.kernels.bits import lowest_bit, popcount16
+from conceptx.induction.kernels.bits import lowest_bit, popcount16, popcount64
 from conceptx.induction.kernels.shared import Array, compiled
 
 
@@ -43,6 +43,23 @@ def rows(lanes: Array, main: Array, weight: Array, split: int, gains: Array, los
             loss += np.int32(popcount16(second[j] & main_down[j])) * np.int32(down[j])
         gains[a] = gain
         losses[a] = -loss
+
+
+@compiled
+def intersections(lanes: Array, held: Array, weight: Array, counts: Array, weighed: Array) -> None:
+    """Set the sizes and weighted sums (sets, atoms) of the intersection of every set (sets, lanes) with every row."""
+    wide, wide_held = lanes.view(np.uint64), held.view(np.uint64)
+    for k in range(len(held)):
+        own, wide_own = held[k], wide_held[k]
+        for a in range(len(lanes)):
+            row, words = lanes[a], wide[a]
+            count, total = 0, np.int32(0)
+            for j in range(len(weight)):
+                total += np.int32(popcount16(row[j] & own[j])) * np.int32(weight[j])
+            for j in range(len(wide_own)):
+                count += popcount64(words[j] & wide_own[j])
+            counts[k, a] = count
+            weighed[k, a] = total
 
 
 @compiled
