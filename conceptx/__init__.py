@@ -12,7 +12,8 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from conceptx.api import annotate, demo, explain, extract, induce, verify, verify_tables, write_report
-    from conceptx.run import Request, Run
+    from conceptx.request import Request
+    from conceptx.run import Run
 
 __all__ = [
     "Request",

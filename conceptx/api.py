@@ -13,7 +13,8 @@ from conceptx.errors import InputError
 from conceptx.inputs import Given, named_ontology
 from conceptx.pipeline import run_stages, start_run
 from conceptx.progress import Progress, bar, silent
-from conceptx.run import BUILT_IN_WORLD, GIVEN, TRAINED, Request, Run, with_paths
+from conceptx.request import BUILT_IN_WORLD, GIVEN, TRAINED, Request, with_paths
+from conceptx.run import Run
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +54,7 @@ def explain(
             **settings,
         )
     except TypeError as error:
-        raise InputError("explain", str(error), "see the fields of conceptx.run.Request") from error
+        raise InputError("explain", str(error), "see the fields of conceptx.Request") from error
     given = Given(
         model=None if isinstance(model, str) else model,
         preprocess=preprocess,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from conceptx.errors import InputError
 from conceptx.inputs import Given, image_set_of, model_of, recorded_layers, was_given
 from conceptx.progress import Progress, silent
-from conceptx.run import Request, Run
+from conceptx.request import Request
+from conceptx.run import Run
 from conceptx.tables import CONTROLS, HYPOTHESES, MARGINS, VERDICTS, read_parquet
 
 if TYPE_CHECKING:

@@ -136,6 +136,11 @@ def digest_json(value: object) -> str:
     return digest_bytes(text.encode("utf-8"))
 
 
+def is_leftover(path: Path) -> bool:
+    """Tell whether a file is a temporary one that a killed process left."""
+    return path.name.startswith(".") and path.name.endswith(_TEMPORARY_SUFFIX)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that a killed process left in `folder` (below it too)."""
     for path in Path(folder).rglob(f".*{_TEMPORARY_SUFFIX}"):

@@ -16,7 +16,8 @@ import pyarrow as pa
 from conceptx.errors import InputError
 from conceptx.files import digest_file, digest_json, write_json
 from conceptx.progress import Progress
-from conceptx.run import BUILT_IN_WORLD, GIVEN, TRAINED, Run
+from conceptx.request import BUILT_IN_WORLD, GIVEN, TRAINED
+from conceptx.run import Run
 from conceptx.tables import (
     IMAGES,
     OBJECTS,

@@ -45,7 +45,8 @@ from conceptx.inputs import (
     was_given,
 )
 from conceptx.progress import Progress, silent
-from conceptx.run import TRAINED, Request, Run
+from conceptx.request import TRAINED, Request
+from conceptx.run import Run
 from conceptx.tables import HYPOTHESES, read_parquet, write_parquet
 
 if TYPE_CHECKING:

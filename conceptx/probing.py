@@ -10,7 +10,8 @@ from conceptx.artefacts import layers_of, scenes_of, splits_of
 from conceptx.errors import InputError, did_you_mean
 from conceptx.inputs import Given, image_set_of, model_of
 from conceptx.progress import Progress, silent
-from conceptx.run import GIVEN, Run
+from conceptx.request import GIVEN
+from conceptx.run import Run
 from conceptx.verification.probes import Probe, Sensitivity, probe_concepts, sensitivities
 
 if TYPE_CHECKING:

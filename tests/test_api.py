@@ -19,7 +19,8 @@ from conceptx.images.rendered import render_world
 from conceptx.inputs import Given, image_set_of
 from conceptx.pipeline import run_stages, start_run
 from conceptx.progress import silent
-from conceptx.run import Request, Run
+from conceptx.request import Request
+from conceptx.run import Run
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,7 @@ hasChild min 2 owl:Thing
 
 
 def read_request(folder: Path) -> object:
-    from conceptx.run import read_request, write_request
+    from conceptx.request import read_request, write_request
 
     request = read_request(folder / "run.toml").checked()
     write_request(folder / "again.toml", request)
@@ -305,7 +305,7 @@ def finished_run() -> Files:
     import tempfile
 
     from conceptx.pipeline import run_stages, start_run
-    from conceptx.run import Request
+    from conceptx.request import Request
 
     rng = np.random.Generator(np.random.PCG64(0))
     with tempfile.TemporaryDirectory() as name:

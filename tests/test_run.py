@@ -9,7 +9,8 @@ import pytest
 
 from conceptx.errors import InputError
 from conceptx.files import write_json
-from conceptx.run import MANIFEST_VERSION, Request, Run, read_request, with_paths, write_request
+from conceptx.request import Request, read_request, with_paths, write_request
+from conceptx.run import MANIFEST_VERSION, Run
 
 REQUEST = Request(model="resnet50", layers=("avgpool",), images="folder:/data/x")
 
@@ -197,3 +198,13 @@ def test_a_manifest_of_another_shape_is_refused(tmp_path: Path, change: dict[str
     write_json(tmp_path / "manifest.json", {"version": MANIFEST_VERSION, **change})
     with pytest.raises(InputError, match="the manifest has another shape than this version writes"):
         Run.open(tmp_path)
+
+
+def test_a_run_that_was_killed_before_its_request_was_written_begins_again(tmp_path: Path) -> None:
+    (tmp_path / f".run.toml.{'0' * 12}.partial").write_text("half")
+    with Run.create(tmp_path, REQUEST):
+        assert [path.name for path in tmp_path.iterdir() if path.suffix == ".partial"] == []
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("x")
+    with pytest.raises(InputError, match="not empty and not a run"):
+        Run.create(tmp_path / "other", REQUEST)

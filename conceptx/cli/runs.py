@@ -12,7 +12,8 @@ import click
 from conceptx.cli.options import print_json, progress_for, shared
 
 if TYPE_CHECKING:
-    from conceptx.run import Request, Run
+    from conceptx.request import Request
+    from conceptx.run import Run
     from conceptx.verification.results import Verification
 
 _SEED = click.option(
@@ -142,7 +143,7 @@ def _request(file: Path | None, flags: dict[str, Any], out: Path) -> Request:
     """Return what the file asks for, with the flags that were given in its place."""
     from dataclasses import replace
 
-    from conceptx.run import Request, read_request, with_paths
+    from conceptx.request import Request, read_request, with_paths
 
     given = {name: value for name, value in flags.items() if value is not None and value != ()}
     if file is None:

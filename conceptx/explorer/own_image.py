@@ -16,7 +16,7 @@ from conceptx.explorer.state import Explorer, Key
 from conceptx.images.pictures import decode, named
 from conceptx.inputs import Given, model_of
 from conceptx.report.records import Margin, UnitEvidence
-from conceptx.run import GIVEN
+from conceptx.request import GIVEN
 
 if TYPE_CHECKING:
     from torch import nn

@@ -49,7 +49,7 @@ class Strings:
 
     def take(self, places: npt.NDArray[np.integer]) -> list[str]:
         """Return the entries at these places."""
-        blob = memoryview(self.blob)
+        blob = self.blob.data
         starts, ends = self.offsets[places].tolist(), self.offsets[1:][places].tolist()
         return [str(blob[a:b], "utf-8") for a, b in zip(starts, ends, strict=True)]
 

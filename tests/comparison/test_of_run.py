@@ -17,7 +17,7 @@ from conceptx.comparison.of_run import METHODS, ON_REQUEST, Material, Wanted, co
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
 from conceptx.ontology.hierarchy import Hierarchy
-from conceptx.run import Request
+from conceptx.request import Request
 from conceptx.tables import IMAGES, OBJECTS, from_rows
 from tests.worlds import write_tables
 
