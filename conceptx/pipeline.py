@@ -151,27 +151,33 @@ def induce(run: Run, given: Given, progress: Progress) -> bool:
 
 
 def judge(run: Run, given: Given, progress: Progress) -> bool:
-    """On request: let HermiT say, for a sample of the images, whether the proposed expressions hold."""
+    """On request: let HermiT say for a sample of the images whether the proposed expressions hold, Whelk for all."""
     if not run.request.reasoner:
         return False
+    from conceptx.ontology.whelk import is_installed
 
     def work() -> Sequence[str]:
         from conceptx.expressions import parse
         from conceptx.verification.reasoned import check_with_reasoner
+        from conceptx.verification.whole import check_whole
 
         rows = read_parquet(run.path / "hypotheses.parquet", HYPOTHESES).to_pylist()
         proposed = dict.fromkeys(row["expression"] for row in rows if row["proposed"])
         found: dict[str, object] = {}
         if proposed:
-            expressions = [parse(text) for text in proposed]
-            check = check_with_reasoner(
-                scenes_of(run), expressions, seed=run.request.seed, seconds=120, progress=progress
-            )
-            found = {**check.to_dict(), "sentence": check.sentence()}
+            scenes, expressions = scenes_of(run), [parse(text) for text in proposed]
+            check = check_with_reasoner(scenes, expressions, seed=run.request.seed, seconds=120, progress=progress)
+            whole = check_whole(scenes, expressions)
+            said = [check.sentence()] + ([] if whole is None else [whole.sentence()])
+            found = {
+                **check.to_dict(),
+                "whole": None if whole is None else whole.to_dict(),
+                "sentence": "; ".join(said),
+            }
         write_json(run.path / "reasoner.json", found)
         return ["reasoner.json"]
 
-    reads = {"induce": run.digest_of("induce"), "seed": run.request.seed}
+    reads = {"induce": run.digest_of("induce"), "seed": run.request.seed, "whelk": is_installed()}
     return run.stage("judge", reads=reads, work=work)
 
 
