@@ -30,17 +30,62 @@ def lay_out(packed: Array, slot: Array, values: Array, lanes: Array, sums: Array
 
 
 @compiled
+def upper(weight: Array) -> int:
+    """Return how many lanes have the first weight, where all others have one that is not above 0; else -1.
+
+    Lanes come by falling weights; empty ones, without bits, are at the end and have the weight 0.
+    """
+    lanes, first = len(weight), 1
+    while first < lanes and weight[first] == weight[0]:
+        first += 1
+    if first == lanes or weight[0] <= 0 or weight[first] > 0:
+        return -1
+    last = first
+    while last < lanes and weight[last] == weight[first]:
+        last += 1
+    while last < lanes and weight[last] == 0:
+        last += 1
+    return first if last == lanes else -1
+
+
+@compiled
+def counted(lanes: Array, held: Array, first: int, above: Array, counts: Array) -> None:
+    """Set the sizes of the intersection of `held` with every row: over the first lanes, and over all."""
+    most = (first + 3) >> 2
+    beginning = held.copy()
+    beginning[first:] = 0
+    wide, wide_held, wide_beginning = lanes.view(np.uint64), held.view(np.uint64), beginning.view(np.uint64)[:most]
+    for a in range(len(lanes)):
+        words = wide[a]
+        size, near = 0, 0
+        for j in range(most):
+            near += popcount64(words[j] & wide_beginning[j])
+        for j in range(len(wide_held)):
+            size += popcount64(words[j] & wide_held[j])
+        above[a] = near
+        counts[a] = size
+
+
+@compiled
 def rows(lanes: Array, main: Array, weight: Array, split: int, gains: Array, losses: Array) -> None:
     """Set P and N of the intersection of `main` with every row; weights are positive before `split`, then not."""
+    first = upper(weight)
+    if first == split:
+        counted(lanes, main, first, gains, losses)
+        up, down = np.int32(weight[0]), np.int32(weight[first])
+        for a in range(len(lanes)):
+            losses[a] = (gains[a] - losses[a]) * down
+            gains[a] *= up
+        return
     main_up, main_down = main[:split], main[split:]
-    up, down = weight[:split], weight[split:]
+    ups, downs = weight[:split], weight[split:]
     for a in range(len(lanes)):
-        first, second = lanes[a, :split], lanes[a, split:]
+        high, low = lanes[a, :split], lanes[a, split:]
         gain, loss = np.int32(0), np.int32(0)
-        for j in range(len(first)):
-            gain += np.int32(popcount16(first[j] & main_up[j])) * np.int32(up[j])
-        for j in range(len(second)):
-            loss += np.int32(popcount16(second[j] & main_down[j])) * np.int32(down[j])
+        for j in range(len(high)):
+            gain += np.int32(popcount16(high[j] & main_up[j])) * np.int32(ups[j])
+        for j in range(len(low)):
+            loss += np.int32(popcount16(low[j] & main_down[j])) * np.int32(downs[j])
         gains[a] = gain
         losses[a] = -loss
 
@@ -48,8 +93,15 @@ def rows(lanes: Array, main: Array, weight: Array, split: int, gains: Array, los
 @compiled
 def intersections(lanes: Array, held: Array, weight: Array, counts: Array, weighed: Array) -> None:
     """Set the sizes and weighted sums (sets, atoms) of the intersection of every set (sets, lanes) with every row."""
+    first = upper(weight)
     wide, wide_held = lanes.view(np.uint64), held.view(np.uint64)
     for k in range(len(held)):
+        if first > 0:
+            counted(lanes, held[k], first, weighed[k], counts[k])
+            up, down = np.int32(weight[0]), np.int32(weight[first])
+            for a in range(len(lanes)):
+                weighed[k, a] = weighed[k, a] * up + (counts[k, a] - weighed[k, a]) * down
+            continue
         own, wide_own = held[k], wide_held[k]
         for a in range(len(lanes)):
             row, words = lanes[a], wide[a]
