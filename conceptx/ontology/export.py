@@ -20,7 +20,7 @@ from conceptx.errors import InputError
 from conceptx.files import atomic_path
 from conceptx.ontology.hierarchy import Hierarchy
 from conceptx.ontology.records import iri_tail
-from conceptx.ontology.sources.owl import IRI_BASE, NAME, OWL, RDF, RDFS, SKOS, names_of
+from conceptx.ontology.sources.terms import IRI_BASE, NAME, OWL, RDF, RDFS, SKOS, names_of
 
 if TYPE_CHECKING:
     import owlready2

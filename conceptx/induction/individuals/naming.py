@@ -30,7 +30,7 @@ class Names:
 
 def names_of_axioms(axioms: Axioms) -> tuple[Names, dict[tuple[str, str], str]]:
     """Name what has an IRI, and the values of the properties that hold no numbers."""
-    from conceptx.ontology.sources.owl import names_of
+    from conceptx.ontology.sources.terms import names_of
 
     def named(iris: Iterable[str]) -> dict[str, str]:
         known = sorted(iris)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from conceptx.expressions import NOTHING, THING, And, Count, Expression, Kind, Named, Not, Only, Or, Role, Some, Value
 from conceptx.induction.individuals.axioms import Axioms, nominal_key, number_of, value_key
-from conceptx.ontology.sources.owl import OWL, RDF, RDFS, SKOS
 from conceptx.ontology.sources.rdf import statements
+from conceptx.ontology.sources.terms import OWL, RDF, RDFS, SKOS
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 _BUILT_IN = (RDF, RDFS, OWL, XSD, SKOS, "http://purl.org/dc/", "http://www.w3.org/2003/11/swrl#")

@@ -10,30 +10,33 @@ from __future__ import annotations
 from array import array
 from collections import Counter, defaultdict
 from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
 
 from conceptx.errors import InputError
-from conceptx.ontology.records import DEFAULT_IRI_BASE, ClassGraph, check_name, clean_text, iri_tail, name_fault
+from conceptx.ontology.records import DEFAULT_IRI_BASE, ClassGraph, check_name, clean_text, iri_tail
 from conceptx.ontology.sources.rdf import statements
-
-RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-RDFS = "http://www.w3.org/2000/01/rdf-schema#"
-OWL = "http://www.w3.org/2002/07/owl#"
-SKOS = "http://www.w3.org/2004/02/skos/core#"
-OBO = "http://www.geneontology.org/formats/oboInOwl#"
-
-# What a file that was exported from a hierarchy says beyond OWL, so that reading it back gives the same hierarchy.
-NAME, IRI_BASE = "urn:conceptx:vocabulary:name", "urn:conceptx:vocabulary:iriBase"
-
-TYPE, FIRST, REST, NIL = RDF + "type", RDF + "first", RDF + "rest", RDF + "nil"
-SUBCLASS, EQUIVALENT = RDFS + "subClassOf", OWL + "equivalentClass"
-INTERSECTION, UNION = OWL + "intersectionOf", OWL + "unionOf"
-LABELS = (RDFS + "label", SKOS + "prefLabel")
-SYNONYMS = frozenset(
-    (SKOS + "altLabel", *(OBO + f"has{kind}Synonym" for kind in ("Exact", "Related", "Narrow", "Broad")))
+from conceptx.ontology.sources.skos import read_skos
+from conceptx.ontology.sources.terms import (
+    EQUIVALENT,
+    FIRST,
+    INTERSECTION,
+    IRI_BASE,
+    LABELS,
+    NAME,
+    NIL,
+    OWL,
+    RDF,
+    RDFS,
+    REST,
+    SKOS,
+    SUBCLASS,
+    SYNONYMS,
+    TYPE,
+    UNION,
+    names_of,
 )
+
 _CLASS_TYPES = frozenset((OWL + "Class", RDFS + "Class"))
 _BUILT_IN = (RDF, RDFS, OWL, "http://www.w3.org/2001/XMLSchema#")
 _BLANK, _BUILT_IN_CLASS = -1, -2
@@ -162,8 +165,6 @@ def read_rdf(path: Path, language: str = "en") -> ClassGraph:
     """Read an RDF file: its OWL or RDF Schema classes, or its SKOS concepts where it has no classes."""
     axioms, prefixes = _read(path, language)
     if not axioms.number and axioms.concepts:
-        from conceptx.ontology.sources.skos import read_skos
-
         return read_skos(path, language)
     return _graph(path, axioms, prefixes)
 
@@ -216,37 +217,6 @@ def _graph(path: Path, axioms: _Axioms, prefixes: dict[str, str]) -> ClassGraph:
         about={"source": "owl", "file": path.name},
         notes=tuple(notes),
     )
-
-
-def names_of(iris: list[str], prefixes: dict[str, str], base: str = "") -> list[str]:
-    """Return each IRI's local name where it is unique, else prefix_localname, else the IRI.
-
-    With a `base`, the local name of an IRI that begins with it is all that follows.
-    """
-    local = [local_name(iri[len(base) :] if base and iri.startswith(base) else iri) for iri in iris]
-    by_namespace = {namespace: prefix for prefix, namespace in sorted(prefixes.items(), reverse=True) if prefix}
-    count = Counter(local)
-    names = []
-    for iri, name in zip(iris, local, strict=True):
-        if count[name] > 1:
-            prefix = next((p for ns, p in by_namespace.items() if iri.startswith(ns) and "/" not in iri[len(ns) :]), "")
-            name = f"{prefix}_{name}" if prefix else iri
-        names.append(name)
-    taken = Counter(names)
-    return [iri if taken[name] > 1 else name for iri, name in zip(iris, names, strict=True)]
-
-
-def local_name(iri: str) -> str:
-    """Return what stands behind the last # or / (in a URN the last colon), percent-decoded where that is readable."""
-    tail = iri.rstrip("#/")
-    for separator in "#/:":
-        if separator in tail:
-            tail = tail.rpartition(separator)[2]
-            break
-    if "%" in tail:
-        decoded = unquote(tail, errors="replace")
-        tail = tail if "\ufffd" in decoded or name_fault(decoded) else decoded
-    return tail or iri
 
 
 def _language_rank(language: str, wanted: str) -> int:

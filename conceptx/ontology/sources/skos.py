@@ -14,8 +14,8 @@ import numpy as np
 
 from conceptx.errors import InputError
 from conceptx.ontology.records import ClassGraph, check_name, clean_text, iri_tail
-from conceptx.ontology.sources.owl import LABELS, SKOS, TYPE, local_name
 from conceptx.ontology.sources.rdf import statements
+from conceptx.ontology.sources.terms import LABELS, SKOS, TYPE, local_name
 
 _CONCEPT, _BROADER, _NARROWER = SKOS + "Concept", SKOS + "broader", SKOS + "narrower"
 _ALTERNATIVE = frozenset((SKOS + "altLabel", SKOS + "hiddenLabel"))
