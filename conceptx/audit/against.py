@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
+import numpy.typing as npt
+from scipy import sparse, stats
 
 from conceptx.audit import slow
 from conceptx.audit.differences import Differences
@@ -16,7 +17,7 @@ from conceptx.audit.draws import changed_targets
 from conceptx.audit.evidence import Bools, Evidence, Floats
 from conceptx.audit.findings import Check
 from conceptx.audit.variants import variants
-from conceptx.expressions import CONTAINS, Named, contains, parse, to_manchester
+from conceptx.expressions import Named, contains, parse, to_manchester
 from conceptx.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 Key = tuple[str, str]
+Places = npt.NDArray[np.intp]
 
 FIRES = 0.2
 """A unit fires on an image, for counter-examples, above this share of its range."""
@@ -59,6 +61,7 @@ def check_sanity(
         expression = parse(text)
         extent = evidence.whole_extent(expression)[held_out]
         values = evidence.all_values(*unit)[held_out]
+        own = _pull(values, extent)
         fewer, more = changed_targets(extent, seed, *unit)
         tried: list[tuple[str, str | None, str | None, Bools]] = [
             (change, part, to_manchester(changed), evidence.whole_extent(changed)[held_out])
@@ -71,7 +74,7 @@ def check_sanity(
             found.add("sanity.parquet", f"the changes of layer {unit[0]!r} unit {unit[1]!r} are not those to be tried")
             continue
         for (where, row), (*_, other) in zip(mine, tried, strict=True):
-            outcome, figures = _fall(values, extent, other)
+            outcome, figures = _fall(values, extent, other, own)
             compared += 1
             found.same_text(where, "outcome", row["outcome"], outcome)
             found.compare(where, row, figures)
@@ -80,8 +83,10 @@ def check_sanity(
     return found.check(compared)
 
 
-def _fall(values: Floats, extent: Bools, other: Bools) -> tuple[str, dict[str, float]]:
-    """Return what becomes of the correlation, and the row's figures."""
+def _fall(
+    values: Floats, extent: Bools, other: Bools, own: tuple[float, Floats] | None
+) -> tuple[str, dict[str, float]]:
+    """Return what becomes of the correlation, and the row's figures; `own` is the pull of the extent."""
     figures = dict.fromkeys(
         (f"{name}{end}" for name in ("correlation", "fall") for end in ("", "_low", "_high")), math.nan
     )
@@ -93,11 +98,11 @@ def _fall(values: Floats, extent: Bools, other: Bools) -> tuple[str, dict[str, f
         return f"not testable: it holds for {which} of the held-out images", figures
     r, ends = slow.correlation(values[other], values[~other])
     figures |= dict(zip(("correlation", "correlation_low", "correlation_high"), (r, *ends), strict=True))
-    pulls = [_pull(values, targets) for targets in (extent, other)]
-    if pulls[0] is None or pulls[1] is None:
+    changed = _pull(values, other)
+    if own is None or changed is None:
         return "level", figures
-    fall = pulls[0][0] - pulls[1][0]
-    width = _NORMAL * math.sqrt(float(((pulls[0][1] - pulls[1][1]) ** 2).sum())) / len(values)
+    fall = own[0] - changed[0]
+    width = _NORMAL * math.sqrt(float(((own[1] - changed[1]) ** 2).sum())) / len(values)
     figures |= {"fall": fall, "fall_low": fall - width, "fall_high": fall + width}
     return "falls" if fall > width else "rises" if -fall > width else "level", figures
 
@@ -106,7 +111,7 @@ def _pull(values: Floats, extent: Bools) -> tuple[float, Floats] | None:
     """Return r and how much each image pulls it, z_x z_y - r (z_x² + z_y²) / 2; None where r does not exist."""
     if extent.all() or not extent.any() or (values == values[0]).all():
         return None
-    x, y = stats.zscore(extent.astype(np.float64)), stats.zscore(values)
+    x, y = ((of - of.mean()) / of.std() for of in (extent.astype(np.float64), values))
     r = float(np.mean(x * y))
     return r, x * y - r * (x**2 + y**2) / 2
 
@@ -121,7 +126,7 @@ def check_counterexamples(
     """Rank the images that speak against every judged expression again, and look for the words that they share."""
     found = Differences("counterexamples", (*_TEXTS, "kind", "image", "split", "word"))
     words = _words(evidence, hierarchy) if judged else []
-    table = np.array([extent for _, extent in words]).reshape(len(words), -1)
+    table = _table(words, len(evidence.images))
     stored = _by_unit("counterexamples.parquet", rows)
     compared = 0
     for unit, (text, _) in progress(judged.items(), total=len(judged), label="counter-examples"):
@@ -131,10 +136,12 @@ def check_counterexamples(
         span = float(values.max()) - base
         level = (values - base) / span if span > 0 else np.zeros(len(values))
         fires = level > FIRES
-        # sorted() keeps the order of the images where levels are equal, rising as well as falling.
-        silent_ones = sorted(np.flatnonzero(matches & ~fires).tolist(), key=lambda i: level[i])[:LISTED]
-        unexpected = sorted(np.flatnonzero(~matches & fires).tolist(), key=lambda i: -level[i])[:LISTED]
+        # Where levels are equal the images keep their order, rising as well as falling.
+        quiet, loud = np.flatnonzero(matches & ~fires), np.flatnonzero(~matches & fires)
+        silent_ones = quiet[np.argsort(level[quiet], kind="stable")[:LISTED]].tolist()
+        unexpected = loud[np.argsort(-level[loud], kind="stable")[:LISTED]].tolist()
         marking = _marking(table, ~matches & fires, ~matches & ~fires)
+        having = {w: set(words[w][1].tolist()) for w in marking}
         wanted = [("silent", k, i) for k, i in enumerate(silent_ones, start=1)]
         wanted += [("unexpected", k, i) for k, i in enumerate(unexpected, start=1)]
         mine = stored.pop(unit, [])
@@ -144,7 +151,7 @@ def check_counterexamples(
             continue
         for (where, row), (kind, rank, i) in zip(mine, wanted, strict=True):
             compared += 1
-            word = next((words[w][0] for w in marking if words[w][1][i]), None) if kind == "unexpected" else None
+            word = next((words[w][0] for w in marking if i in having[w]), None) if kind == "unexpected" else None
             again = {"expression": text, "kind": kind, "image": evidence.images[i], "word": word}
             for name, value in (again | {"split": str(evidence.splits[i])}).items():
                 found.same_text(where, name, row[name], value)
@@ -154,13 +161,13 @@ def check_counterexamples(
     return found.check(compared)
 
 
-def _words(evidence: Evidence, hierarchy: Hierarchy) -> list[tuple[str, Bools]]:
-    """Return ``contains some C`` for every class of the pictures, one for each distinct set of images.
+def _words(evidence: Evidence, hierarchy: Hierarchy) -> list[tuple[str, Places]]:
+    """Return ``contains some C`` for every class of the pictures with its images, one for each distinct set of images.
 
     Of several classes with the same images the most specific one stands for them (the longest chain above it), then the
     first by name; the words are in the same order. Classes of all or of no images say nothing.
     """
-    classes = {name for picture in evidence.pictures for node in picture.classes.values() for name in node}
+    held = evidence.containing
     chain: dict[str, int] = {}
 
     def above(name: str) -> int:
@@ -169,27 +176,28 @@ def _words(evidence: Evidence, hierarchy: Hierarchy) -> list[tuple[str, Bools]]:
             chain[name] = 1 + max((above(parent) for parent in parents), default=-1)
         return chain[name]
 
-    held: dict[str, set[int]] = {name: set() for name in classes}
-    for i, picture in enumerate(evidence.pictures):
-        for thing in picture.links.get((CONTAINS.name, ()), ()):
-            for name in picture.classes.get(thing, ()):
-                held[name].add(i)
-    named = [(to_manchester(contains(Named(name))), name) for name in classes]
-    found: dict[frozenset[int], str] = {}
+    named = [(to_manchester(contains(Named(name))), name) for name in held]
+    found: dict[bytes, tuple[str, Places]] = {}
     for text, name in sorted(named, key=lambda pair: (-above(pair[1]), pair[0])):
-        if 0 < len(held[name]) < len(evidence.pictures):
-            found.setdefault(frozenset(held[name]), text)
-    size = len(evidence.pictures)
-    return [(text, np.isin(np.arange(size), list(images))) for images, text in found.items()]
+        if len(held[name]) < len(evidence.pictures):
+            found.setdefault(held[name].tobytes(), (text, held[name]))
+    return list(found.values())
 
 
-def _marking(table: Bools, unexpected: Bools, rest: Bools) -> list[int]:
+def _table(words: Sequence[tuple[str, Places]], images: int) -> sparse.csr_array:
+    """Return which word holds for which image (words, images), as ones."""
+    starts = np.cumsum([0, *(len(places) for _, places in words)])
+    places = np.concatenate([np.empty(0, np.intp), *(places for _, places in words)])
+    return sparse.csr_array((np.ones(len(places), np.int64), places, starts), shape=(len(words), images))
+
+
+def _marking(table: sparse.csr_array, unexpected: Bools, rest: Bools) -> list[int]:
     """Return the words that are more frequent among the unexpected images than among the rest, the clearest three."""
     if unexpected.sum() < 3 or not rest.any():
         return []
-    hits, others = table[:, unexpected].sum(axis=1), table[:, rest].sum(axis=1)
+    hits, others = table @ unexpected, table @ rest
     gain = hits / unexpected.sum() - others / rest.sum()
-    able = [w for w in range(len(table)) if hits[w] >= 3 and gain[w] > 0]
+    able = [w for w in range(table.shape[0]) if hits[w] >= 3 and gain[w] > 0]
     return sorted(able, key=lambda w: -gain[w])[:3]
 
 

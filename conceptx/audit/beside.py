@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from conceptx.audit import resampled, slow
 from conceptx.audit.differences import Differences
@@ -117,14 +116,13 @@ class _Again:
         drawn = self._drawn
         testable = [i for i, row in enumerate(rows) if row["p"] is not None]
         chosen = [extents[i] for i in testable]
-        once = np.ones((1, len(values)), dtype=np.float32)
         groups = resampled.groups_of(values)
         measured = {
             i: dict(zip(("auroc", "auprc", "correlation"), (*ranked, r), strict=True))
             for i, ranked, r in zip(
                 testable,
-                resampled.rank_measures(groups, chosen, np.concatenate([once, drawn])),
-                resampled.correlations(values, chosen, np.concatenate([once, drawn])),
+                resampled.rank_measures(groups, chosen, drawn),
+                resampled.correlations(values, chosen, drawn),
                 strict=True,
             )
         }
@@ -163,8 +161,8 @@ class _Again:
         exact = (math.nan, math.nan)
         if n1:
             hits = int((targets > 0).sum())
-            exact = stats.binomtest(hits, n1).proportion_ci(1 - 0.05 / tests, method="exact")
-        figures |= dict(zip(("tla_bound_low", "tla_bound_high"), map(float, exact), strict=True))
+            exact = slow.clopper_pearson(hits, n1, 1 - 0.05 / tests)
+        figures |= dict(zip(("tla_bound_low", "tla_bound_high"), exact, strict=True))
         figures["smallest_p"] = min(1.0, 2 / math.comb(n1 + n0, n1)) if n1 and n0 else math.nan
         figures |= {"r_brightness": math.nan, "r_partial": math.nan}
         if self._bright is not None:
@@ -194,7 +192,7 @@ def check_stability(
     places = evidence.splits == "induction"
     places = places if places.any() else evidence.held_out
     n = int(places.sum())
-    drawn = np.concatenate([np.ones((1, n), np.float32), resamples(n, protocol.bootstrap, seed, "stability")])
+    drawn = resamples(n, protocol.bootstrap, seed, "stability")
     wanted: list[tuple[str, ...]] = []
     for unit, of_unit in progress(known.items(), total=len(known), label="stability"):
         every = evidence.all_values(*unit)

@@ -22,19 +22,28 @@ def stream(seed: int, *words: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int(hashlib.sha256(name).hexdigest(), 16)))
 
 
-def resamples(n: int, times: int, seed: int, word: str) -> npt.NDArray[np.float32]:
-    """Return how often each of n images is in each bootstrap resample (times, n)."""
+def resamples(n: int, times: int, seed: int, word: str) -> npt.NDArray[np.float64]:
+    """Return how often each of n images is in the sample and in each bootstrap resample (1 + times, n).
+
+    The first row is the sample: each image once. An image's counts lie side by side in memory.
+    """
     numbers = stream(seed, "bootstrap", word)
-    found = np.zeros((times, n), dtype=np.float32)
-    for row in found:
-        np.add.at(row, numbers.integers(0, n, size=n), 1)
+    found = np.ones((n, 1 + times)).T
+    for row in found[1:]:
+        row[:] = np.bincount(numbers.integers(0, n, size=n), minlength=n)
     return found
 
 
 def orders(n: int, times: int, seed: int, word: str) -> npt.NDArray[np.int32]:
-    """Return permutations (times, n): image i is given the value of image orders[., i]."""
+    """Return permutations (times, n): image i is given the value of image orders[., i].
+
+    What is given to an image lies side by side in memory.
+    """
     numbers = stream(seed, "permutation", word)
-    return np.array([numbers.permutation(n) for _ in range(times)], dtype=np.int32).reshape(times, n)
+    found = np.empty((n, times), dtype=np.int32).T
+    for row in found:
+        row[:] = numbers.permutation(n)
+    return found
 
 
 def changed_targets(extent: Bools, seed: int, layer: str, unit: str) -> tuple[Bools, Bools]:

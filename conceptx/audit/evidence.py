@@ -11,8 +11,8 @@ import numpy.typing as npt
 from conceptx.activations.store import Activations
 from conceptx.annotation.sssom import read_sssom
 from conceptx.artefacts import hierarchy_of, layers_of
-from conceptx.audit.scenes import Picture, holds, read_pictures
-from conceptx.expressions import And, Expression, Not, Or, Some, parse
+from conceptx.audit.scenes import IMAGE, Picture, holds, read_pictures
+from conceptx.expressions import CONTAINS, And, Count, Expression, Named, Not, Or, Some, parse
 from conceptx.inputs import Given, image_set_of
 from conceptx.run import Run
 
@@ -29,7 +29,9 @@ class Evidence:
     pictures: Sequence[Picture]
     splits: npt.NDArray[np.str_]
     places: Mapping[str, npt.NDArray[np.intp]]
-    _known: dict[Expression, Bools] = field(default_factory=dict)
+    _known: dict[Expression, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    _containing: dict[str, npt.NDArray[np.intp]] = field(default_factory=dict)
+    _rows: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def values(self, layer: str, unit: str, split: str) -> Floats:
         """Return the values of a unit on the images of a split."""
@@ -38,7 +40,9 @@ class Evidence:
     def all_values(self, layer: str, unit: str) -> Floats:
         """Return the values of a unit on all images."""
         stored = self.layers[layer]
-        return np.asarray(stored.values[stored.units.index(unit)], dtype=np.float64)[self.places[layer]]
+        if layer not in self._rows:
+            self._rows[layer] = {name: i for i, name in enumerate(stored.units)}
+        return np.asarray(stored.values[self._rows[layer][unit]], dtype=np.float64)[self.places[layer]]
 
     def extent(self, text: str, split: str) -> Bools:
         """Return for which images of a split an expression holds."""
@@ -46,28 +50,64 @@ class Evidence:
 
     def whole_extent(self, expression: Expression) -> Bools:
         """Return for which of all images an expression holds."""
-        return self._extent(expression)
+        match expression:
+            case And(operands):
+                return np.asarray(np.all([self.whole_extent(operand) for operand in operands], axis=0))
+            case Or(operands):
+                return np.asarray(np.any([self.whole_extent(operand) for operand in operands], axis=0))
+            case Not(operand):
+                return ~self.whole_extent(operand)
+            case Some(role, Or(operands)):
+                return self.whole_extent(Or(tuple(Some(role, operand) for operand in operands)))
+        if expression not in self._known:
+            self._known[expression] = np.packbits(self._decided(expression))
+        return np.unpackbits(self._known[expression], count=len(self.pictures)).astype(bool)
+
+    @property
+    def containing(self) -> Mapping[str, npt.NDArray[np.intp]]:
+        """The pictures that contain something of each class, rising."""
+        if not self._containing:
+            found: dict[str, dict[int, None]] = {}
+            for i, picture in enumerate(self.pictures):
+                for thing in picture.links.get((CONTAINS.name, IMAGE), ()):
+                    for name in picture.classes.get(thing, ()):
+                        found.setdefault(name, {})[i] = None
+            self._containing.update({name: np.fromiter(of, np.intp, len(of)) for name, of in found.items()})
+        return self._containing
 
     @property
     def held_out(self) -> Bools:
         """Which images are held out."""
         return np.isin(self.splits, ("evaluation", "verification"))
 
-    def _extent(self, expression: Expression) -> Bools:
-        if expression not in self._known:
-            match expression:
-                case And(operands):
-                    found = np.all([self._extent(operand) for operand in operands], axis=0)
-                case Or(operands):
-                    found = np.any([self._extent(operand) for operand in operands], axis=0)
-                case Not(operand):
-                    found = ~self._extent(operand)
-                case Some(role, Or(operands)):
-                    found = self._extent(Or(tuple(Some(role, operand) for operand in operands)))
-                case _:
-                    found = np.array([holds(expression, picture) for picture in self.pictures], dtype=bool)
-            self._known[expression] = found
-        return self._known[expression]
+    def _decided(self, expression: Expression) -> Bools:
+        """Ask every picture that contains what the expression needs; it holds for no other."""
+        able = np.arange(len(self.pictures))
+        for name in sorted(_needed(expression)):
+            able = np.intersect1d(able, self.containing.get(name, able[:0]), assume_unique=True)
+        found = np.zeros(len(self.pictures), dtype=bool)
+        found[able] = [holds(expression, self.pictures[i]) for i in able.tolist()]
+        return found
+
+
+def _needed(expression: Expression) -> frozenset[str]:
+    """Return classes that something in a picture has to have so that the expression holds for the picture."""
+    match expression:
+        case Some(role, filler) if role == CONTAINS:
+            return _shared(filler)
+        case Count("min" | "exactly", number, role, filler) if role == CONTAINS and number > 0:
+            return _shared(filler)
+    return frozenset()
+
+
+def _shared(filler: Expression) -> frozenset[str]:
+    """Return classes that everything has for which an expression holds."""
+    match filler:
+        case Named(name):
+            return frozenset({name})
+        case And(operands):
+            return frozenset().union(*map(_shared, operands))
+    return frozenset()
 
 
 def read_evidence(run: Run) -> Evidence:

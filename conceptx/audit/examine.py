@@ -9,6 +9,7 @@ from conceptx.artefacts import hierarchy_of, protocol_of
 from conceptx.audit.against import check_counterexamples, check_sanity, judged_of
 from conceptx.audit.artefacts import check_files, check_images, check_splits
 from conceptx.audit.beside import check_effects, check_stability
+from conceptx.audit.chain import check_manifest
 from conceptx.audit.evidence import Evidence, read_evidence
 from conceptx.audit.findings import MISSHAPEN, Audit, Check, Finding
 from conceptx.audit.recompute import check_floor, check_hypotheses, check_margins, check_rule, check_verdicts
@@ -30,6 +31,10 @@ def audit_run(path: Path, *, replay: bool = False, progress: Progress = silent) 
     """
     run = Run.open(path)
     checks = [check_files(run, progress)]
+    try:
+        checks.append(check_manifest(run))
+    except MISSHAPEN as error:
+        checks.append(Check("manifest", 0, (Finding("manifest.json", _misshapen(error)),)))
     missing = [stage for stage in ("images", "extract", "annotate", "induce", "verify") if not run.has(stage)]
     if missing:
         checks.append(Check("figures", 0, (), f"the stage {missing[0]!r} has not run yet"))

@@ -14,7 +14,7 @@ import numpy as np
 
 from conceptx.audit import slow
 from conceptx.audit.differences import Differences
-from conceptx.audit.evidence import Evidence
+from conceptx.audit.evidence import Bools, Evidence
 from conceptx.audit.findings import Check
 from conceptx.expressions import length, parse
 from conceptx.progress import Progress, silent
@@ -29,10 +29,14 @@ _TEST = ("u", "z", "p", "z_uncorrected", "p_one_tailed")
 def check_hypotheses(rows: Sequence[Row], evidence: Evidence, protocol: Protocol, progress: Progress = silent) -> Check:
     """Compute length, extent and scores of every hypothesis on the induction images again."""
     found = Differences("hypotheses", {*_TEXT, "twins", "optimal", "bound"})
+    fires: dict[tuple[str, str], Bools] = {}
     for number, row in enumerate(progress(rows, total=len(rows), label="hypotheses"), start=1):
         values = evidence.values(row["layer"], row["unit"], "induction")
         extent = evidence.extent(row["expression"], "induction")
-        positive = slow.fires(values)
+        unit = row["layer"], row["unit"]
+        if unit not in fires:
+            fires = {unit: slow.fires(values)}
+        positive = fires[unit]
         negative = ~positive
         if protocol.positive_from is not None and protocol.negative_to is not None:
             positive, negative = (
@@ -78,15 +82,15 @@ def check_verdicts(rows: Sequence[Row], evidence: Evidence, protocol: Protocol, 
 def check_margins(rows: Sequence[Row], evidence: Evidence, progress: Progress = silent) -> Check:
     """Count again how often each unit fires on targets and on others above shares of its maximum."""
     found = Differences("margins", _TEXT)
+    tops: dict[tuple[str, str], float] = {}
     for number, row in enumerate(progress(rows, total=len(rows), label="margins"), start=1):
-        learned = evidence.values(row["layer"], row["unit"], "induction")
-        if not len(learned):
-            learned = np.concatenate(
-                [evidence.values(row["layer"], row["unit"], s) for s in ("evaluation", "verification")]
-            )
+        unit = row["layer"], row["unit"]
+        if unit not in tops:
+            learned = evidence.values(*unit, "induction")
+            tops = {unit: float((learned if len(learned) else evidence.all_values(*unit)).max())}
         values = evidence.values(row["layer"], row["unit"], row["split"])
         extent = evidence.extent(row["expression"], row["split"])
-        limit = row["threshold"] * float(learned.max()) if row["threshold"] > 0 else 0.0
+        limit = row["threshold"] * tops[unit] if row["threshold"] > 0 else 0.0
         again: dict[str, float] = {}
         for name, side in (("tla", values[extent]), ("non_tla", values[~extent])):
             hits = int((side > limit).sum())
@@ -155,8 +159,8 @@ def _verdict(rows: Sequence[Row], score: float | None, floor: Row, protocol: Pro
         row["q"] is not None and row["q"] < protocol.alpha and row["correlation"] > 0
         for row in (evaluation, verification)
     ]
-    limit, low = floor["verification"], verification["correlation_low"]
-    above = limit is None or (low is not None and low > limit)
+    limit, effect = floor["verification"], verification["correlation"]
+    above = limit is None or (effect is not None and effect > limit)
     if all(agree):
         return "confirmed" if above else "weak"
     return "weak" if any(agree) else "rejected"

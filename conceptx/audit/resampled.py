@@ -14,7 +14,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-Counts = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.float64]
 
 GROUPS = 64
 """AUROC and AUPRC of resamples tell at most so many groups of values apart."""
@@ -36,23 +36,26 @@ def groups_of(values: Floats) -> Ints:
     above = (n - not_above) + (not_above - below) / 2
     half = GROUPS // 2
     limits = {n * k / half for k in range(1, half)} | set(np.geomspace(1, n, half, endpoint=False).tolist())
-    passed = np.array([sum(limit <= a for limit in limits) for a in above])
-    ranks = {count: k for k, count in enumerate(sorted(set(passed.tolist()), reverse=True))}
-    return np.array([ranks[count] for count in passed.tolist()], dtype=np.int64)[place]
+    passed = np.searchsorted(np.array(sorted(limits)), above, side="right")
+    return np.unique(-passed, return_inverse=True)[1].astype(np.int64)[place]
 
 
 def rank_measures(groups: Ints, extents: Sequence[Bools], drawn: Counts) -> list[tuple[Floats, Floats]]:
     """Return AUROC and average precision of each extent in each resample; NaN without targets or others.
 
-    drawn: (resamples, n), how often each image was drawn.
+    drawn: (resamples, n), how often each image was drawn. Sums of whole numbers are exact.
     """
+    from scipy import sparse
+
     size = int(groups.max()) + 1 if len(groups) else 1
-    member = (groups[:, None] == np.arange(size)[None, :]).astype(np.float32)
-    # Sums of whole numbers below 2^24 are exact in single precision.
-    every = (drawn @ member).astype(np.float64)
+    # One row for each group of all images, then of each extent's: which images belong to it.
+    images = [np.arange(len(groups)), *map(np.flatnonzero, extents)]
+    rows = np.concatenate([k * size + groups[of] for k, of in enumerate(images)])
+    places = np.concatenate(images)
+    member = sparse.csr_array((np.ones(len(rows)), (rows, places)), shape=(len(images) * size, len(groups)))
+    every, *targets = np.split((member @ drawn.T).T, len(images), axis=1)
     found = []
-    for extent in extents:
-        target = (drawn[:, extent] @ member[extent]).astype(np.float64)
+    for target in targets:
         other = every - target
         n1, n0 = target.sum(axis=1), other.sum(axis=1)
         wins = (target * (np.cumsum(other, axis=1) - other / 2)).sum(axis=1)
@@ -72,16 +75,14 @@ def correlations(values: Floats, extents: Sequence[Bools], drawn: Counts) -> lis
     precision, which cannot tell it from 0.
     """
     x = (values - values.mean()) / (values.std() or 1.0)
-    weights = drawn.astype(np.float64)
-    n = weights.sum(axis=1)
-    mean = weights @ x / n
-    square = weights @ x**2 / n
+    inside = [extent.astype(np.float64) for extent in extents]
+    columns = np.stack([np.ones(len(x)), x, x**2, *inside, *(of * x for of in inside)])
+    n, *sums = columns @ drawn.T
+    mean, square, *rest = (of / n for of in sums)
     variance = square - mean**2
     varies = variance > n / 2**24 * square
     found = []
-    for extent in extents:
-        share = weights @ extent.astype(np.float64) / n
-        together = weights @ np.where(extent, x, 0.0) / n
+    for share, together in zip(rest[: len(extents)], rest[len(extents) :], strict=True):
         with np.errstate(invalid="ignore", divide="ignore"):
             r = (together - share * mean) / np.sqrt(variance * share * (1 - share))
         found.append(np.where(varies & (share > 0) & (share < 1), r, np.nan))
@@ -107,7 +108,7 @@ def permuted_z(values: Floats, extents: Sequence[Bools], orders: npt.NDArray[np.
     below = np.searchsorted(ordered, values, side="left")
     not_above = np.searchsorted(ordered, values, side="right")
     scores = (below + not_above - n).astype(np.float64)
-    given = scores[orders]
+    given_to = orders.T
     found = []
     for extent in extents:
         n1 = int(extent.sum())
@@ -115,7 +116,10 @@ def permuted_z(values: Floats, extents: Sequence[Bools], orders: npt.NDArray[np.
         if not spread:
             found.append((math.nan, np.full(len(orders), math.nan)))
             continue
-        found.append((float(scores[extent].sum()) / spread, given[:, extent].sum(axis=1) / spread))
+        # All scores together are 0, and sums of whole numbers are exact: the smaller side tells that of the other.
+        side, sign = (extent, 1.0) if 2 * n1 <= n else (~extent, -1.0)
+        permuted = sign * scores[given_to[side]].sum(axis=0)
+        found.append((float(scores[extent].sum()) / spread, permuted / spread))
     return found
 
 

@@ -35,6 +35,20 @@ def statistics_of(targets: Floats, others: Floats) -> dict[str, float]:
     return found | test_of(targets, others)
 
 
+def _exact_p(u: int, smaller: int, larger: int) -> float:
+    """Return twice the share of all choices of targets with a U of at most `u`, counted in whole numbers.
+
+    scipy's exact test counts them too, and takes minutes where the larger group has tens of thousands of images.
+    """
+    ways = [1] + [0] * u
+    for i in range(1, smaller + 1):
+        for k in range(u, larger + i - 1, -1):
+            ways[k] -= ways[k - larger - i]
+        for k in range(i, u + 1):
+            ways[k] += ways[k - i]
+    return min(1.0, 2 * sum(ways) / math.comb(smaller + larger, smaller))
+
+
 def test_of(targets: Floats, others: Floats) -> dict[str, float]:
     """Return u, z, p, z_uncorrected and p_one_tailed of the Mann-Whitney test."""
     n1, n0 = len(targets), len(others)
@@ -51,7 +65,7 @@ def test_of(targets: Floats, others: Floats) -> dict[str, float]:
     third = n1 * n0 * (n0 - n1) / ((n - 1) * (n - 2)) * float((centred**3).mean()) if n > 2 else 0.0
     skewness = third / variance**1.5
     if min(n1, n0) <= 8 and len(np.unique(values)) == n:
-        p = float(stats.mannwhitneyu(targets, others, method="exact").pvalue)
+        p = _exact_p(round(min(u, n1 * n0 - u)), *sorted((n1, n0)))
     elif abs(skewness) >= 0.25:
         distribution = stats.pearson3(skewness)
         p = 2 * min(float(distribution.cdf(z)), float(distribution.sf(z)))
@@ -65,8 +79,19 @@ def wilson(hits: int, n: int) -> Interval:
     """Return Wilson's 95 % interval: the shares p at which |hits/n - p| is 1.96 standard errors √(p(1-p)/n)."""
     if n == 0:
         return UNKNOWN
-    interval = stats.binomtest(hits, n).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+    # (p - k/n)² = 1.96² p (1 - p) / n, a quadratic equation in p
+    square, half = n + _NORMAL**2, hits + _NORMAL**2 / 2
+    root = math.sqrt(max(0.0, half**2 - square * hits**2 / n))
+    return (half - root) / square if hits else 0.0, (half + root) / square if hits < n else 1.0
+
+
+def clopper_pearson(hits: int, n: int, level: float) -> Interval:
+    """Return the exact interval: the shares at which so few, and so many, hits are just as rare as the level allows."""
+    if n == 0:
+        return UNKNOWN
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
+    return low, float(stats.beta.isf(tail, hits + 1, n - hits)) if hits < n else 1.0
 
 
 def auroc(targets: Floats, others: Floats) -> tuple[float, Interval]:
@@ -142,17 +167,16 @@ def fires(values: Floats) -> Bools:
 
     Of equally good thresholds the highest is taken.
     """
-    best, chosen = math.inf, np.zeros(len(values), dtype=bool)
     ordered = np.sort(values)[::-1]
     sums, squares = np.cumsum(ordered), np.cumsum(ordered**2)
-    n = len(ordered)
-    for k in (np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist():
-        inside = squares[k - 1] - sums[k - 1] ** 2 / k
-        outside = squares[-1] - squares[k - 1] - (sums[-1] - sums[k - 1]) ** 2 / (n - k)
-        left = float(inside + outside)
-        if left < best * (1 - 1e-12):
-            best, chosen = left, values >= ordered[k - 1]
-    return chosen
+    k = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    if not len(k):
+        return np.zeros(len(values), dtype=bool)
+    inside = squares[k - 1] - sums[k - 1] ** 2 / k
+    outside = squares[-1] - squares[k - 1] - (sums[-1] - sums[k - 1]) ** 2 / (len(ordered) - k)
+    left = inside + outside
+    best = float(left.min())
+    return np.asarray(values >= ordered[k[np.argmax(left <= best + 1e-12 * abs(best))] - 1])
 
 
 def corrected(p: Sequence[float], method: str) -> list[float]:

@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -43,9 +44,10 @@ def check_ensembles(
     compared = 0
     for layer, activations in evidence.layers.items():
         held = [text for (name, _), (text, verdict) in judged.items() if name == layer and verdict in _GOOD]
-        values = {unit: evidence.all_values(layer, unit) for unit in activations.units}
+        known = _Layer.of(evidence, layer, activations.units) if held else None
         for text in progress(list(dict.fromkeys(held)), total=len(set(held)), label=f"ensembles, {layer}"):
-            for threshold, split, again in _of_expression(text, values, evidence, protocol):
+            assert known is not None
+            for threshold, split, again in known.of_expression(text, protocol):
                 where, row = stored.pop((layer, text, threshold, split), ("", None))
                 if row is None:
                     found.add("ensembles.parquet", f"has no row for {text} above {threshold:g} on {split}")
@@ -62,39 +64,65 @@ def check_ensembles(
 _GOOD = ("confirmed", "weak")
 
 
-def _of_expression(
-    text: str, values: Mapping[str, Floats], evidence: Evidence, protocol: Protocol
-) -> list[tuple[float, str, dict[str, Any]]]:
-    """Return (threshold, split, figures) of the ensembles for an expression."""
-    extent = evidence.whole_extent(parse(text))
-    tried, learned = evidence.splits == "evaluation", evidence.splits == "induction"
-    maxima = {unit: float((x[learned] if learned.any() else x).max()) for unit, x in values.items()}
-    able = [unit for unit, top in maxima.items() if top > 0]
-    target = extent[tried]
-    if len(able) < 2 or target.all() or not target.any():
-        return []
-    pull = {unit: _pull(values[unit][tried], target) for unit in able}
-    order = [unit for unit in sorted(able, key=lambda unit: -pull[unit])[:CONSIDERED] if pull[unit] > 0]
-    found = []
-    for threshold in protocol.margins:
-        fires = {unit: values[unit] > threshold * maxima[unit] for unit in order}
-        members = _chosen(order, {unit: fires[unit][tried] for unit in order}, target)
-        if members:
-            together = np.all([fires[unit] for unit in members], axis=0)
-            for split in _HELD_OUT:
-                here = evidence.splits == split
-                shares = _shares(together[here], fires[members[0]][here], extent[here])
-                found.append(
-                    (threshold, split, {"units": members, "single": members[0], **shares, "threshold": threshold})
-                )
-    return found
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The units of a layer that fire at all: `maxima` where they were learned, `directions` on evaluation.
+
+    directions: (units, images of evaluation), values less their mean, in units of their length (constant: all 0).
+    """
+
+    evidence: Evidence
+    layer: str
+    maxima: Mapping[str, float]
+    directions: Floats
+
+    @classmethod
+    def of(cls, evidence: Evidence, layer: str, units: Sequence[str]) -> _Layer:
+        """Read the units of a layer once, one by one."""
+        tried, learned = evidence.splits == "evaluation", evidence.splits == "induction"
+        maxima: dict[str, float] = {}
+        rows = np.empty((len(units), int(tried.sum())))
+        for unit in units:
+            values = evidence.all_values(layer, unit)
+            top = float((values[learned] if learned.any() else values).max())
+            if top > 0:
+                rows[len(maxima)] = _direction(values[tried])
+                maxima[unit] = top
+        return cls(evidence, layer, maxima, rows[: len(maxima)])
+
+    def of_expression(self, text: str, protocol: Protocol) -> list[tuple[float, str, dict[str, Any]]]:
+        """Return (threshold, split, figures) of the ensembles for an expression."""
+        evidence = self.evidence
+        extent = evidence.whole_extent(parse(text))
+        tried = evidence.splits == "evaluation"
+        target = extent[tried]
+        if len(self.maxima) < 2 or target.all() or not target.any():
+            return []
+        # To six decimals, as the run rounds it, so that equal pulls stay in the order of the units.
+        pulls = (self.directions @ (target - target.mean())).tolist()
+        pull = {unit: round(of, 6) for unit, of in zip(self.maxima, pulls, strict=True)}
+        order = [unit for unit in sorted(pull, key=lambda unit: -pull[unit])[:CONSIDERED] if pull[unit] > 0]
+        values = {unit: evidence.all_values(self.layer, unit) for unit in order}
+        found = []
+        for threshold in protocol.margins:
+            fires = {unit: values[unit] > threshold * self.maxima[unit] for unit in order}
+            members = _chosen(order, {unit: fires[unit][tried] for unit in order}, target)
+            if members:
+                together = np.all([fires[unit] for unit in members], axis=0)
+                for split in _HELD_OUT:
+                    here = evidence.splits == split
+                    shares = _shares(together[here], fires[members[0]][here], extent[here])
+                    found.append(
+                        (threshold, split, {"units": members, "single": members[0], **shares, "threshold": threshold})
+                    )
+        return found
 
 
-def _pull(values: Floats, target: Bools) -> float:
-    """Return the covariance with the targets in units of the values' length, to six decimals as the run rounds it."""
+def _direction(values: Floats) -> Floats:
+    """Return values less their mean, in units of their length; all 0 for constant ones."""
     centred = values - values.mean()
     size = math.sqrt(float((centred**2).sum()))
-    return round(float((centred * (target - target.mean())).sum()) / size, 6) if size > 0 else 0.0
+    return centred / size if size > 0 else np.zeros(len(values))
 
 
 def _chosen(order: Sequence[str], fires: Mapping[str, Bools], target: Bools) -> list[str]:

@@ -22,6 +22,7 @@ from conceptx.cli.models import train_head
 from conceptx.cli.ontology import ontology
 from conceptx.cli.probe import probe
 from conceptx.cli.runs import annotate, demo, explain, extract, induce, report, verify
+from conceptx.cli.study import study
 from conceptx.errors import ConceptxError, JobError
 
 
@@ -41,6 +42,7 @@ _COMMANDS = (
     annotate,
     induce,
     verify,
+    study,
     report,
     explore,
     compare,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from conceptx.audit import Audit, Comparison
 
 _SHOWN = 20
+_WHOLE = ("figures", "beside the verdicts")
+"""Checks that stand for many others that could not be made."""
 
 
 @click.command(short_help="Check every digest and figure of a run.")
@@ -74,7 +76,10 @@ def _print_audit(result: Audit) -> None:
             click.echo(f"  {finding}")
         if len(check.findings) > _SHOWN:
             click.echo(f"  … and {len(check.findings) - _SHOWN} more (--json lists all)")
-    click.echo("Nothing differs." if result.passed else f"{len(result.findings)} differences.")
+    if result.passed and any(check.name in _WHOLE for check in result.checks):
+        click.echo("Nothing differs in what could be compared; not everything could.")
+    else:
+        click.echo("Nothing differs." if result.passed else f"{len(result.findings)} differences.")
 
 
 def _print_comparison(result: Comparison, everything: bool) -> None:

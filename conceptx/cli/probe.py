@@ -69,4 +69,4 @@ def probe(
     console.print(table)
     for s in found.sensitivities:
         line = f"{s.layer}, {s.concept}: output {s.output} changes by {s.slope:+.3f} a step"
-        console.print(f"{line} (p {s.p:.3f}), rises on {s.share:.0%} of {s.n} images", markup=False)
+        console.print(f"{line} (p {s.p:.3f}, q {s.q:.3f}), rises on {s.share:.0%} of {s.n} images", markup=False)

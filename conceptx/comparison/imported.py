@@ -4,11 +4,11 @@
 file                                      columns that are read
 ========================================  =====================================================================
 CLIP-Dissect ``descriptions.csv``         layer, unit, description, similarity
-Network Dissection ``tally.csv``          unit (from 1), category, label, score, ``object-label`` and so on
+Network Dissection ``tally.csv``          unit (from 1, or from 0 if there is a unit 0), category, label, score, …
 Compositional Explanations ``tally….csv`` unit (from 0), category, label (a formula), score, length
 MILAN, its captions                       layer, unit, description
 MILANNOTATIONS, people's captions         layer, unit, summary; several rows a unit
-Describe-and-Dissect                      Neuron ID, Label 1, Label 2, Label 3
+Describe-and-Dissect                      Neuron ID, Label 1, Label 2, Label 3; or Neuron ID, label
 any other table                           a column for the unit and one for the text, by the names below
 ========================================  =====================================================================
 
@@ -36,16 +36,21 @@ _TEXTS = (
     *("concept", "formula", "explanation", "expression"),
 )
 _FURTHER = ("label 2", "label 3")
+_FORMAL = ("formula", "expression")
 _LARGEST = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """What a file says: the tool that wrote it, the texts for each unit in order, and the rows of other layers."""
+    """What a file says: the tool that wrote it, the texts for each unit in order, and the rows of other layers.
+
+    `formal`: the texts are from a column of expressions, not of captions.
+    """
 
     tool: str
     texts: Mapping[Key, tuple[str, ...]]
     elsewhere: int = 0
+    formal: bool = False
 
 
 def read_labels(path: Path, units: Mapping[str, Sequence[str]]) -> LabelFile:
@@ -74,27 +79,31 @@ def read_labels(path: Path, units: Mapping[str, Sequence[str]]) -> LabelFile:
     known = {layer: set(of_layer) for layer, of_layer in units.items()}
     found: dict[Key, list[str]] = {}
     elsewhere = 0
+    # Network Dissection counts units from 1; of its descendants some count from 0.
+    from_one = tool == "NetDissect" and all((row[unit_column] or "").strip() != "0" for _, row in rows)
     for line, row in rows:
         layer = layer_of.get((row[layer_column] or "").strip() if layer_column else "")
         if layer is None:
             elsewhere += 1
             continue
         number = (row[unit_column] or "").strip()
-        from_one = tool == "NetDissect" and number.isdecimal() and len(number) < 10
-        unit = str(int(number) - 1) if from_one else number
+        unit = str(int(number) - 1) if from_one and number.isdecimal() and len(number) < 10 else number
         if unit not in known[layer]:
             raise InputError(f"{path}:{line}", f"layer {layer!r} has no unit {number!r}", "remove the row")
         said = [stripped for name in text_columns if (stripped := (row[name] or "").strip())]
         if said:
             found.setdefault((layer, unit), []).extend(said)
-    return LabelFile(tool, {key: tuple(said) for key, said in found.items()}, elsewhere)
+    formal = next(name for name in _TEXTS if name in columns) in _FORMAL
+    return LabelFile(tool, {key: tuple(said) for key, said in found.items()}, elsewhere, formal)
 
 
 def imported(path: Path, units: Mapping[str, Sequence[str]], hierarchy: Hierarchy, used: Sequence[str]) -> Labelling:
     """Return the labels of a file as expressions; `used` are the names of the classes that the images show."""
     read = read_labels(path, units)
     meaning = Meaning(hierarchy, used)
-    meant = {said: meaning(said) for said in sorted({said for every in read.texts.values() for said in every})}
+    meant = {
+        said: meaning(said, read.formal) for said in sorted({said for every in read.texts.values() for said in every})
+    }
     labels: dict[Key, Expression] = {}
     texts: dict[Key, str] = {}
     for key, every in read.texts.items():
@@ -127,7 +136,7 @@ def _tool(columns: Mapping[str, str]) -> str | None:
     known = set(columns)
     if {"category", "score", "label"} <= known:
         return "Compositional Explanations" if {"length", "label_noncomp"} & known else "NetDissect"
-    if {"neuron id", "label 1"} <= known:
+    if "neuron id" in known and {"label", "label 1"} & known:
         return "Describe-and-Dissect"
     if "summary" in known:
         return "MILANNOTATIONS"

@@ -2,7 +2,8 @@
 
 In this order: the name or the label of a class; a formula of labels with AND, OR and NOT, as Network Dissection's
 descendants print it, or with ``&``, ``|`` and ``~``, as INVERT does; an expression; a caption, which stands for images
-with any of the classes that its words name.
+with any of the classes that its words name. Names joined by ``and`` or ``or`` alone, ``birds and roofs``, are a
+caption, unless the file says that it holds expressions.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Iterable, Sequence
 
 from conceptx.annotation.mapping import map_labels
 from conceptx.errors import InputError
-from conceptx.expressions import And, Expression, Named, Not, Or, contains, names, normalise, parse
+from conceptx.expressions import And, Expression, Named, Not, Or, contains, names, normalise, parse, walk
 from conceptx.ontology.hierarchy import Hierarchy
+from conceptx.verification.own_tables import of_images
 
 _MOST_WORDS = 5
 _MOST_TOKENS = 200
@@ -37,8 +39,8 @@ class Meaning:
         self._lookup = Lookup(hierarchy)
         self._classes: dict[str, str | None] = {}
 
-    def __call__(self, text: str) -> Expression | None:
-        """Return what a text means for an image, or None."""
+    def __call__(self, text: str, formal: bool = False) -> Expression | None:
+        """Return what a text means for an image, or None; `formal` if it is from a column of expressions."""
         named = self.class_of(text)
         if named is not None:
             # Commas part the synonyms of a label, and the things of a caption.
@@ -52,9 +54,10 @@ class Meaning:
             expression = parse(text)
         except InputError:
             return self._caption(text)
-        if all(self._hierarchy.get(name) is not None for name in names(expression)):
-            return contains(expression) if isinstance(expression, Named) else expression
-        return self._caption(text)
+        if any(self._hierarchy.get(name) is None for name in names(expression)):
+            return self._caption(text)
+        words = all(isinstance(part, Named | And | Or) for part in walk(expression))
+        return self._caption(text) if words and not formal else of_images(expression)
 
     def class_of(self, text: str) -> str | None:
         """Return the class that a text names as a whole, or None."""

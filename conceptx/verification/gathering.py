@@ -199,9 +199,10 @@ def _next_picture(
 
 
 def _openverse(web: Web, interface: str, query: str) -> Iterator[Offer]:
-    """Yield the images of Openverse's search, page by page."""
+    """Yield the images of Openverse's search, page by page; without an account it refuses pages from some number on."""
     for page in range(1, _MOST_PAGES + 1):
-        answer = _json(web, f"{interface}?{urlencode({'q': query, 'page': page, 'page_size': 20})}")
+        address = f"{interface}?{urlencode({'q': query, 'page': page, 'page_size': 20})}"
+        answer = _json(web, address, last_if_refused=page > 1)
         for item in _list(answer, "results"):
             licence = " ".join(filter(None, (_text(item.get("license")), _text(item.get("license_version")))))
             yield Offer(
@@ -218,7 +219,10 @@ def _openverse(web: Web, interface: str, query: str) -> Iterator[Offer]:
 
 
 def _commons(web: Web, interface: str, query: str) -> Iterator[Offer]:
-    """Yield the bitmap files of Wikimedia Commons' search, at most 1,024 pixels wide."""
+    """Yield the bitmap files of Wikimedia Commons' search, at most 960 pixels wide.
+
+    Wikimedia makes thumbnails of few widths, of which this is one, and turns away requests for others.
+    """
     asked: dict[str, str] = {
         "action": "query",
         "format": "json",
@@ -228,7 +232,7 @@ def _commons(web: Web, interface: str, query: str) -> Iterator[Offer]:
         "gsrlimit": "20",
         "prop": "imageinfo",
         "iiprop": "url|extmetadata",
-        "iiurlwidth": "1024",
+        "iiurlwidth": "960",
     }
     going_on: dict[str, str] = {}
     for _ in range(_MOST_PAGES):
@@ -265,14 +269,16 @@ SOURCES: Mapping[str, tuple[str, Offers]] = {
 }
 
 
-def _json(web: Web, address: str) -> dict[str, Any]:
-    """Return the JSON object that a source answers with."""
+def _json(web: Web, address: str, last_if_refused: bool = False) -> dict[str, Any]:
+    """Return the JSON object that a source answers with, or an empty one where a refusal means that it has no more."""
     import json
 
     try:
         data, _ = web.read(address, ("application/json",))
         answer = json.loads(data)
     except Refused as error:
+        if last_if_refused and not error.later:
+            return {}
         mend = "wait a while and ask again; what was gathered is kept" if error.later else "try the other source"
         raise JobError(web.base, f"the source cannot be asked ({error})", mend) from error
     except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from conceptx.verification.controls import Candidate, Floor
 from conceptx.verification.corrections import CORRECTIONS
 from conceptx.verification.measures import Measured, measure
 from conceptx.verification.protocol import Protocol
-from conceptx.verification.statistics import Bools, Ints, Values, rank
+from conceptx.verification.statistics import Bools, Ints, Ranking, Values, rank
 
 VERDICTS_IN_ORDER = ("confirmed", "weak", "rejected", "unexplained")
+_RANKED_AT_ONCE = 2**21
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,30 @@ class Sample:
     extent_of: Callable[[Expression], Bools]
 
 
+class Rankings:
+    """The rankings of units on every split; those asked for last are kept, so that many hypotheses cost one sort.
+
+    A unit is known by the array of its values: hypotheses of one unit must share it.
+    """
+
+    def __init__(self, sample: Sample) -> None:
+        self._splits = sample.splits
+        self._room = max(2, _RANKED_AT_ONCE // max(1, sum(map(len, sample.splits.values()))))
+        self._kept: dict[int, tuple[Values, dict[str, Ranking]]] = {}
+        self._lock = Lock()
+
+    def of(self, values: Values) -> Mapping[str, Ranking]:
+        """Return the ranking of a unit's values (n,) on each split."""
+        kept = self._kept.get(id(values))
+        if kept is None:
+            kept = values, {split: rank(values[members]) for split, members in self._splits.items()}
+            with self._lock:
+                while len(self._kept) >= self._room:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[id(values)] = kept
+        return kept[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
     """The rows of one subject. The last rows are those of the hypothesis that was taken to verification, if any."""
@@ -53,14 +79,20 @@ class Examined:
     obstacle: str = ""
 
 
-def examine(subject: Subject, sample: Sample, protocol: Protocol, floor: float = math.nan) -> Examined:
+def examine(
+    subject: Subject,
+    sample: Sample,
+    protocol: Protocol,
+    floor: float = math.nan,
+    ranked: Rankings | None = None,
+) -> Examined:
     """Measure a subject's candidates on evaluation and one of them on verification.
 
     The first candidate, the proposed one, goes to verification, unless another's correlation on evaluation is above
     the upper end of its interval: then the one with the highest correlation does. If the first one's score in the
     search is not above `floor`, nothing is tested. On the induction split candidates are described without a test.
     """
-    rankings = {split: rank(subject.values[members]) for split, members in sample.splits.items()}
+    rankings = (ranked or Rankings(sample)).of(subject.values)
 
     def measured(candidate: Candidate, split: str) -> Measured:
         extent = sample.extent_of(candidate.expression)[sample.splits[split]]
@@ -70,9 +102,9 @@ def examine(subject: Subject, sample: Sample, protocol: Protocol, floor: float =
 
     best = subject.candidates[0].score if subject.candidates else math.nan
     learned = rankings.get("induction")
-    first = learned if learned is not None and learned.counts.sum() else rank(subject.values)
-    if len(first.values) < 2:
-        value = f"{first.values[0]:g}" if len(first.values) else "no value"
+    first = subject.values if learned is None else learned.values
+    if not len(first) or first.min() == first.max():
+        value = f"{first[0]:g}" if len(first) else "no value"
         images = "every image" if learned is None else "every image of induction"
         obstacle = f"the unit has the value {value} on {images}" + (" (it never fires)" if value == "0" else "")
         return Examined(subject.layer, subject.unit, best, (), None, None, obstacle)
@@ -169,12 +201,12 @@ def _by_replication(evaluation: Measured, verification: Measured, protocol: Prot
     if math.isnan(evaluation.p) and math.isnan(verification.p):
         return "unexplained", "no test could be run"
     agree = [row.agrees(protocol.alpha) for row in (evaluation, verification)]
-    low = verification.correlation.low
-    above = math.isnan(floor.verification) or low > floor.verification
+    effect = verification.correlation.value
+    above = math.isnan(floor.verification) or effect > floor.verification
     if all(agree) and above:
         return "confirmed", ""
     if all(agree):
-        return "weak", f"the correlation may be as low as {low:.3f}, within the noise floor {floor.verification:.3f}"
+        return "weak", f"the correlation, {effect:.3f}, is not above the noise floor {floor.verification:.3f}"
     if any(agree):
         return "weak", f"only {'evaluation' if agree[0] else 'verification'} agrees"
     return "rejected", "it did not repeat on held-out images"

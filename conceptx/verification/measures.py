@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 from conceptx.verification.statistics import (
+    NO_TEST,
     UNKNOWN,
     Bools,
     Estimate,
@@ -77,7 +78,12 @@ def measure(
     counted = ranking.tally(extent)
     n1, n0 = counted.n_target, counted.n_other
     active, active_others = counted.above(0.0)
-    found = Measured(
+    obstacle = _obstacle(n1, n0, len(counted.values), split, min_targets) if tested else ""
+    test = mann_whitney(counted) if tested and not obstacle else NO_TEST
+    note = f"not testable: {obstacle}" if obstacle else ""
+    if test.method == "pearson3":
+        note = f"p allows for the skewness {test.skewness:.2f} that ties at one value give the statistic"
+    return Measured(
         unit=unit,
         expression=expression,
         split=split,
@@ -88,18 +94,6 @@ def measure(
         auroc=auroc(counted),
         auprc=auprc(counted),
         correlation=correlation(counted),
-    )
-    if not tested:
-        return found
-    obstacle = _obstacle(n1, n0, len(counted.values), split, min_targets)
-    if obstacle:
-        return replace(found, note=f"not testable: {obstacle}")
-    test = mann_whitney(counted)
-    note = ""
-    if test.method == "pearson3":
-        note = f"p allows for the skewness {test.skewness:.2f} that ties at one value give the statistic"
-    return replace(
-        found,
         u=test.u,
         z=test.z,
         p=test.p,
@@ -111,15 +105,16 @@ def measure(
 
 def _obstacle(n1: int, n0: int, n_values: int, split: str, min_targets: int) -> str:
     """Say why there can be no test, or nothing."""
+    if n1 + n0 == 0:
+        return f"{split} has no images"
+    if n1 == 0 or n0 == 0:
+        there, missing = ("others", "targets") if n1 == 0 else ("targets", "others")
+        return f"{split} has no {missing}, all its {n1 + n0} images are {there}"
     for n, what in ((n1, "targets"), (n0, "others")):
-        if n1 + n0 == 0:
-            return f"{split} has no images"
-        if n == 0:
-            return f"{split} has no {what}, all its {n1 + n0} images are {'others' if what == 'targets' else 'targets'}"
         if n < min_targets:
             return (
-                f"{split} has {n} {what} and the protocol wants {min_targets}; with {n} among {n1 + n0} images "
-                f"no p below {smallest_p(n1, n0):.2g} could be reached"
+                f"{split} has {n} {what if n > 1 else what[:-1]} and the protocol wants {min_targets}; with {n} among "
+                f"{n1 + n0} images no p below {smallest_p(n1, n0):.2g} could be reached"
             )
     if n_values < 2:
         return f"the unit has the same value on all images of {split}"

@@ -51,8 +51,9 @@ def verify_tables(
     row_of = {unit: i for i, unit in enumerate(activations.units)}
     column_of = {image: i for i, image in enumerate(activations.images)}
     columns = np.array([column_of[image] for image in splits], dtype=np.int64)
-    values = activations.values[:, columns]
-    _check_finite(values, activations, list(splits))
+    together = activations.values[:, columns]
+    _check_finite(together, activations, list(splits))
+    values = list(together)
     subjects: dict[tuple[str, Expression], Subject] = {}
     rows = zip(hypotheses.units, hypotheses.expressions, hypotheses.lines, strict=True)
     for unit, text, line in rows:
@@ -77,6 +78,8 @@ def read_hypothesis(text: str, scenes: Scenes, where: str) -> Expression:
     A text that is a class's name as it stands, ``sofa, couch``, needs no quotes.
     """
     known = scenes.hierarchy
+    if not text.strip():
+        raise InputError(where, "the expression is empty", "write a class's name or an expression, or remove the row")
     if known.get(text) is not None:
         return contains(Named(text))
     try:
@@ -89,18 +92,18 @@ def read_hypothesis(text: str, scenes: Scenes, where: str) -> Expression:
             offered = (known.name(i) for i in range(len(known)))
             mend = did_you_mean(name, offered) or "use a class that the labels or their hierarchy have"
             raise InputError(where, f"there is no class {name!r}", mend)
-    return _of_images(expression)
+    return of_images(expression)
 
 
-def _of_images(expression: Expression) -> Expression:
+def of_images(expression: Expression) -> Expression:
     """Put ``contains some`` before the names that are said of images."""
     match expression:
         case Named():
             return contains(expression)
         case And(operands) | Or(operands):
-            return type(expression)(tuple(_of_images(o) for o in operands))
+            return type(expression)(tuple(of_images(o) for o in operands))
         case Not(operand):
-            return Not(_of_images(operand))
+            return Not(of_images(operand))
     return expression
 
 

@@ -84,7 +84,8 @@ class Sensitivity:
 
     `slope` is the mean change of the output for a step of length 1 along the direction; `share` (TCAV's score) is the
     share of the images on which it rises, `expected` its mean under permuted labels. `p` is that of the slope; the
-    share says nothing where all gradients are alike, as they are below a linear layer.
+    share says nothing where all gradients are alike, as they are below a linear layer. `q` is p corrected over the
+    outputs.
     """
 
     layer: str
@@ -95,6 +96,7 @@ class Sensitivity:
     share: float
     expected: float
     p: float
+    q: float = math.nan
 
 
 def probe_concepts(
@@ -173,7 +175,8 @@ def sensitivities(
         p = (1 + int((np.abs(means[1:]) >= abs(means[0])).sum())) / (1 + permutations)
         numbers = (float(means[0]), float(shares[0]), float(shares[1:].mean()), p)
         found.append(Sensitivity(activations.layer, concept, output, len(chosen), *numbers))
-    return found
+    corrected = benjamini_hochberg([one.p for one in found])
+    return [replace(one, q=float(q)) for one, q in zip(found, corrected, strict=True)]
 
 
 def _probe(

@@ -239,7 +239,7 @@ def _rule_words(p: Protocol) -> list[str]:
             "Unexplained: the unit has no hypothesis that could be tested, or it never fires.",
         ]
     agrees = f"q is below {p.alpha:g} and the correlation is positive"
-    floor = " and the lower end of the correlation's interval on verification is above the noise floor"
+    floor = " and the correlation on verification is above the noise floor"
     return [
         f"A split agrees with a hypothesis if {agrees}.",
         f"Confirmed: evaluation and verification agree{floor if p.controls else ''}.",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from conceptx.progress import Progress, silent
 from conceptx.verification.controls import generator
-from conceptx.verification.statistics import Bools, Floats, Values
+from conceptx.verification.statistics import Bools, Floats, Values, rank
 
 MEASURES = ("auroc", "auprc", "correlation")
 N_BINS = 64
@@ -187,7 +187,8 @@ class _Unit:
 
 def _prepare(values: Values, extents: Sequence[Bools]) -> _Unit:
     n = len(values)
-    group, counts = _groups(np.asarray(values))
+    ranking = rank(values)
+    group, counts = ranking.group, ranking.counts
     doubled = 2 * (np.cumsum(counts) - counts) + counts - n
     # The sum over any set of images is at most n²/4 in size.
     scores = doubled.astype(np.int32 if n * n // 4 < 2**31 else np.int64)[group]
@@ -219,16 +220,6 @@ def _prepare(values: Values, extents: Sequence[Bools]) -> _Unit:
     _bootstrap(made, np.ones((n, 1), dtype=np.uint8), once)
     made.binned[:] = once[:, :, 0]
     return made
-
-
-def _groups(values: Values) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return each image's group of equal values, ascending, and the groups' sizes."""
-    order = np.argsort(values)
-    ordered = values[order]
-    new = np.append(True, ordered[1:] != ordered[:-1])
-    group = np.empty(len(values), dtype=np.int64)
-    group[order] = np.cumsum(new) - 1
-    return group, np.diff(np.append(np.flatnonzero(new), len(values)))
 
 
 def _cells(held: Bools) -> tuple[Bools, npt.NDArray[np.int64]]:

@@ -45,6 +45,7 @@ upper tail rejects a true null 2.5 times too often at 0.001, at 0.9 about 5 time
 """
 
 _ADDED = 0.25
+_NORMAL = float(special.ndtri((1 + LEVEL) / 2))
 
 
 class Estimate(NamedTuple):
@@ -60,26 +61,22 @@ UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many targets and others have each distinct value; `values` ascend; all three have the shape (d,)."""
+    """How many targets and others have each distinct value; `values` ascend; all three have the shape (d,).
+
+    `n_target` and `n_other` are the sums of the two counts.
+    """
 
     values: Floats
     target: Ints
     other: Ints
-
-    @property
-    def n_target(self) -> int:
-        """The number of targets."""
-        return int(self.target.sum())
-
-    @property
-    def n_other(self) -> int:
-        """The number of others."""
-        return int(self.other.sum())
+    n_target: int
+    n_other: int
 
     def above(self, threshold: float) -> tuple[int, int]:
         """Return how many targets and how many others have a value greater than `threshold`."""
-        first = int(np.searchsorted(self.values, threshold, side="right"))
-        return int(self.target[first:].sum()), int(self.other[first:].sum())
+        from conceptx.verification.loops import counted_above
+
+        return counted_above(self.values, self.target, self.other, threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +85,30 @@ class Ranking:
 
     values: Floats
     counts: Ints
-    group: Ints
+    group: npt.NDArray[np.int32]
 
     def tally(self, extent: Bools) -> Tally:
         """Count the images of `extent` (n,) as targets and all others as others."""
-        target = np.bincount(self.group[extent], minlength=len(self.values))
-        return Tally(self.values, target, self.counts - target)
+        from conceptx.verification.loops import counted
+
+        target = np.zeros(len(self.values), dtype=np.int64)
+        n_target = counted(self.group, extent, target)
+        return Tally(self.values, target, self.counts - target, n_target, len(extent) - n_target)
 
 
 def rank(values: npt.ArrayLike) -> Ranking:
     """Group the finite values (n,) of one unit by equality; 0.0 and -0.0 are equal."""
-    array = np.asarray(values, dtype=np.float64)
+    array = np.asarray(values)
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError("values must be finite and have one dimension")
-    distinct, group, counts = np.unique(array, return_inverse=True, return_counts=True)
-    return Ranking(distinct, counts.astype(np.int64), group.astype(np.int64))
+    order = np.argsort(array)
+    ordered = array[order]
+    first = np.ones(len(array), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    group = np.empty(len(array), dtype=np.int32)
+    group[order] = np.cumsum(first, dtype=np.int32) - 1
+    starts = np.flatnonzero(first)
+    return Ranking(ordered[starts].astype(np.float64), np.diff(starts, append=len(array)).astype(np.int64), group)
 
 
 def tally(values: npt.ArrayLike, extent: npt.ArrayLike) -> Tally:
@@ -125,6 +131,9 @@ class MannWhitney(NamedTuple):
     p_one_tailed: float
 
 
+NO_TEST = MannWhitney(math.nan, math.nan, math.nan, "none", math.nan, math.nan, math.nan)
+
+
 def mann_whitney(counted: Tally) -> MannWhitney:
     """Test whether targets have higher or lower values than others.
 
@@ -139,24 +148,24 @@ def mann_whitney(counted: Tally) -> MannWhitney:
     - ``z_uncorrected`` = (n₁n₀/2 - u) / √(n₁n₀(N+1)/12) and ``p_one_tailed`` = Φ(z_uncorrected): as printed in the
       publications of Dalal et al., where z is the others' and so negative where targets are higher.
     """
+    from conceptx.verification.loops import rank_sums
+
     n1, n0 = counted.n_target, counted.n_other
     n = n1 + n0
     if n1 == 0 or n0 == 0:
-        return MannWhitney(math.nan, math.nan, math.nan, "none", math.nan, math.nan, math.nan)
-    below = np.cumsum(counted.other) - counted.other
-    u = float(counted.target @ (below + counted.other / 2))
+        return NO_TEST
+    u, ties, third = rank_sums(counted.target, counted.other)
     middle = n1 * n0 / 2
     z_uncorrected = (middle - u) / math.sqrt(n1 * n0 * (n + 1) / 12)
     p_one_tailed = float(special.ndtr(z_uncorrected))
-    counts = counted.target + counted.other
-    variance = n1 * n0 / 12 * (n + 1 - _ties(counts) / (n * (n - 1)))
-    if len(counts) < 2 or variance <= 0:
+    variance = n1 * n0 / 12 * (n + 1 - ties / (n * (n - 1)))
+    if len(counted.values) < 2 or variance <= 0:
         return MannWhitney(u, math.nan, math.nan, "none", math.nan, z_uncorrected, p_one_tailed)
     z = (u - middle) / math.sqrt(variance)
-    skewness = _skewness(counts.astype(np.float64), n1, n0, variance)
+    skewness = _skewness(third / n, n1, n0, variance)
     method: Literal["exact", "normal", "pearson3"]
-    if min(n1, n0) <= EXACT_UP_TO and len(counts) == n:
-        p, method = _exact_p(counted), "exact"
+    if min(n1, n0) <= EXACT_UP_TO and len(counted.values) == n:
+        p, method = _exact_p(u, n1, n0), "exact"
     elif abs(skewness) >= SKEWED_FROM:
         p, method = _pearson3_p(z, skewness), "pearson3"
     else:
@@ -170,37 +179,38 @@ def smallest_p(n_target: int, n_other: int) -> float:
     return float(min(1.0, 2 * math.exp(-(logarithm[0] - logarithm[1] - logarithm[2]))))
 
 
-def cliffs_delta(counted: Tally) -> Estimate:
-    """Return P(target > other) - P(target < other) = 2 AUROC - 1, with AUROC's interval on this scale."""
-    value, low, high = auroc(counted)
-    return Estimate(2 * value - 1, 2 * low - 1, 2 * high - 1)
+def cliffs_delta(area: Estimate) -> Estimate:
+    """Return P(target > other) - P(target < other) = 2 AUROC - 1 of an AUROC, with its interval on this scale."""
+    return Estimate(*(2 * x - 1 for x in area))
 
 
-def _ties(counts: Ints) -> float:
-    """Return Σ(t³ - t) over groups of equal values with t images each."""
-    tied = counts[counts > 1].astype(np.float64)
-    return float((tied * tied * tied - tied).sum())
-
-
-def _skewness(counts: Floats, n1: int, n0: int, variance: float) -> float:
+def _skewness(third: float, n1: int, n0: int, variance: float) -> float:
     """Return the skewness of U when the n₁ targets are drawn at random without replacement (mid-ranks r of N images).
 
-    μ₃ = n₁n₀(n₀ - n₁) / ((N-1)(N-2)) · mean((r - r̄)³); skewness = μ₃ / σ³.
+    μ₃ = n₁n₀(n₀ - n₁) / ((N-1)(N-2)) · mean((r - r̄)³), of which `third` is the last factor; skewness = μ₃ / σ³.
     """
     n = n1 + n0
     if n < 3:
         return 0.0
-    centred = np.cumsum(counts) - (counts - 1) / 2 - (n + 1) / 2
-    third = float((counts * centred) @ (centred * centred)) / n
     return n1 * n0 * (n0 - n1) / ((n - 1) * (n - 2)) * third / variance / math.sqrt(variance)
 
 
-def _exact_p(counted: Tally) -> float:
-    from scipy import stats
+def _exact_p(u: float, n1: int, n0: int) -> float:
+    """Return twice the chance of a U as far from its mean as this one, without ties; at most 1.
 
-    places = np.arange(len(counted.values))
-    targets, others = places[counted.target > 0], places[counted.other > 0]
-    return float(stats.mannwhitneyu(targets, others, method="exact").pvalue)
+    The number of choices of targets with U = k is the coefficient of qᵏ in Π (1 - q^(n+i)) / (1 - qⁱ), i = 1 … m, for m
+    images in the smaller group and n in the larger. Only the lower tail is needed; there no large numbers cancel.
+    """
+    least = int(min(u, n1 * n0 - u))
+    smaller, larger = sorted((n1, n0))
+    ways = np.zeros(least + 1)
+    ways[0] = 1.0
+    for i in range(1, smaller + 1):
+        if larger + i <= least:
+            ways[larger + i :] -= ways[: least + 1 - larger - i].copy()
+        for start in range(min(i, least + 1)):
+            np.cumsum(ways[start::i], out=ways[start::i])
+    return min(1.0, 2 * float(ways.sum()) / math.comb(n1 + n0, n1))
 
 
 def _pearson3_p(z: float, skewness: float) -> float:
@@ -220,7 +230,7 @@ def wilson(hits: int, n: int) -> Estimate:
     """Return hits/n with Wilson's interval: (h + c²/2 ± c√(h(n-h)/n + c²/4)) / (n + c²), c = Φ⁻¹(0.975)."""
     if n == 0:
         return UNKNOWN
-    c = float(special.ndtri((1 + LEVEL) / 2))
+    c = _NORMAL
     middle = hits + c * c / 2
     half = c * math.sqrt(hits * (n - hits) / n + c * c / 4)
     low, high = (middle - half) / (n + c * c), (middle + half) / (n + c * c)
@@ -234,7 +244,7 @@ def auroc(counted: Tally) -> Estimate:
     """
     if counted.n_target == 0 or counted.n_other == 0:
         return UNKNOWN
-    plain = _auroc(*_with_added(counted, 0.0))
+    plain = _auroc(counted)
     _, low, high = _with_interval(plain.value, plain, counted, special.logit, special.expit)
     ends = _newcombe(plain.value, counted)
     return Estimate(plain.value, float(np.fmin(low, ends[0])), float(np.fmax(high, ends[1])))
@@ -248,11 +258,10 @@ def auprc(counted: Tally) -> Estimate:
     """
     if counted.n_target == 0 or counted.n_other == 0:
         return UNKNOWN
-    hits = np.cumsum(counted.target[::-1])[::-1]
-    precision = hits / (hits + np.cumsum(counted.other[::-1])[::-1])
-    value = float(counted.target @ precision) / counted.n_target
-    smoothed = _auprc(*_with_added(counted))
-    return _with_interval(value, smoothed, counted, special.logit, special.expit)
+    from conceptx.verification.loops import average_precision
+
+    value = average_precision(counted.target, counted.other)
+    return _with_interval(value, _auprc(counted, _ADDED), counted, special.logit, special.expit)
 
 
 def correlation(counted: Tally) -> Estimate:
@@ -262,10 +271,12 @@ def correlation(counted: Tally) -> Estimate:
     """
     if counted.n_target == 0 or counted.n_other == 0 or len(counted.values) < 2:
         return UNKNOWN
-    value = _pearson(counted)
+    from conceptx.verification.loops import pearson
+
+    value = pearson(counted.values, counted.target, counted.other, 0.0)[0]
     if math.isnan(value):
         return UNKNOWN
-    smoothed = _correlation(counted.values, *_with_added(counted))
+    smoothed = _correlation(counted, _ADDED)
     return _with_interval(value, smoothed, counted, np.arctanh, np.tanh)
 
 
@@ -277,65 +288,32 @@ class _Influence(NamedTuple):
     other: float
 
 
-def _auroc(target: Floats, other: Floats) -> _Influence:
-    n1, n0 = float(target.sum()), float(other.sum())
-    of_target = (np.cumsum(other) - other / 2) / n0
-    of_other = 1 - (np.cumsum(target) - target / 2) / n1
-    value = float(target @ of_target) / n1
-    return _Influence(value, _variance(of_target, target), _variance(of_other, other))
+def _auroc(counted: Tally, added: float = 0.0) -> _Influence:
+    """Return the AUROC with so many images of either kind more at the lowest and at the highest value.
+
+    Influence: of a target the share of others below it, of an other the share of targets above it (ties count one
+    half); each variance is that of the mean over its images. This is DeLong's.
+    """
+    from conceptx.verification.loops import auroc_sums
+
+    return _Influence(*auroc_sums(counted.target, counted.other, added))
 
 
-def _auprc(target: Floats, other: Floats) -> _Influence:
-    n1, n0 = float(target.sum()), float(other.sum())
-    hits, false = np.cumsum(target[::-1])[::-1], np.cumsum(other[::-1])[::-1]
-    found = hits + false
-    precision = hits / found
-    of_target = precision + np.cumsum(target * false / found**2)
-    of_other = -(n0 / n1) * np.cumsum(target * hits / found**2)
-    return _Influence(float(target @ precision) / n1, _variance(of_target, target), _variance(of_other, other))
+def _auprc(counted: Tally, added: float = 0.0) -> _Influence:
+    """Return average precision, likewise. With a target and b others at or above a value, t targets at it:
+
+    influence of a target: precision + Σ t b/(a+b)² over all values up to its own; of an other: -(n₀/n₁) Σ t a/(a+b)².
+    """
+    from conceptx.verification.loops import auprc_sums
+
+    return _Influence(*auprc_sums(counted.target, counted.other, added))
 
 
-def _correlation(values: Floats, target: Floats, other: Floats) -> _Influence:
-    n1, n0 = float(target.sum()), float(other.sum())
-    n = n1 + n0
-    both = target + other
-    centred = values - float(both @ values) / n
-    x = centred / math.sqrt(float(both @ centred**2) / n)
-    yes, no = math.sqrt(n0 / n1), -math.sqrt(n1 / n0)
-    r = float(target @ x * yes + other @ x * no) / n
-    r = min(1.0, max(-1.0, r))
-    of_target = x * yes - r / 2 * (x * x + yes * yes)
-    of_other = x * no - r / 2 * (x * x + no * no)
-    return _Influence(r, float(target @ of_target**2) / n**2, float(other @ of_other**2) / n**2)
+def _correlation(counted: Tally, added: float = 0.0) -> _Influence:
+    """Return Pearson's r, likewise: r = √(n₁n₀) (x̄₁ - x̄₀) / (N s), s the standard deviation over all N images."""
+    from conceptx.verification.loops import correlation_sums
 
-
-def _pearson(counted: Tally) -> float:
-    """Return r = √(n₁n₀) (x̄₁ - x̄₀) / (N s), with s the standard deviation over all N images."""
-    n1, n0 = counted.n_target, counted.n_other
-    n = n1 + n0
-    both = counted.target + counted.other
-    centred = counted.values - float(both @ counted.values) / n
-    spread = math.sqrt(float((both * centred) @ centred) / n)
-    if spread == 0:  # distinct values whose squares are too small to be told from 0
-        return math.nan
-    r = float(counted.target @ centred) / (spread * math.sqrt(n1 * n0))
-    return min(1.0, max(-1.0, r))
-
-
-def _variance(influence: Floats, weight: Floats) -> float:
-    """Return the variance of a weighted mean: Σ w (x - x̄)² / (n(n-1)), n = Σ w."""
-    n = float(weight.sum())
-    centred = influence - float(weight @ influence) / n
-    return float(weight @ centred**2) / (n * (n - 1)) if n > 1 else math.nan
-
-
-def _with_added(counted: Tally, images: float = _ADDED) -> tuple[Floats, Floats]:
-    """Return both counts with so many images more at the lowest and at the highest value."""
-    target, other = counted.target.astype(np.float64), counted.other.astype(np.float64)
-    for end in (0, -1):
-        target[end] += images
-        other[end] += images
-    return target, other
+    return _Influence(*correlation_sums(counted.values, counted.target, counted.other, added))
 
 
 def _newcombe(value: float, counted: Tally) -> tuple[float, float]:
@@ -345,22 +323,13 @@ def _newcombe(value: float, counted: Tally) -> tuple[float, float]:
     and knows no ties; they lower it by the factor t + (1-t)(2·value - 1)², t = 1 - Σ(c³-c)/(N³-N), which is the
     tie correction of U at value 1/2 and none at the ends.
     """
-    from scipy.optimize import brentq
+    from conceptx.verification.loops import score_end, tied
 
     n1, n0 = counted.n_target, counted.n_other
     n = n1 + n0
-    untied = 1 - _ties(counted.target + counted.other) / (n**3 - n)
-    factor = (untied + (1 - untied) * (2 * value - 1) ** 2) / (n1 * n0)
-    c = float(special.ndtri((1 + LEVEL) / 2))
-
-    def reach(theta: float) -> float:
-        inner = 1 + (n / 2 - 1) * ((1 - theta) / (2 - theta) + theta / (1 + theta))
-        return c * math.sqrt(max(0.0, factor * theta * (1 - theta) * inner))
-
-    # At 0 and 1 V is 0, so the value itself would solve the equation; the end sought is the other solution.
-    low = 0.0 if value <= 0 else brentq(lambda theta: theta + reach(theta) - value, 0.0, min(value, 1 - 1e-9))
-    high = 1.0 if value >= 1 else brentq(lambda theta: theta - reach(theta) - value, max(value, 1e-9), 1.0)
-    return float(low), float(high)
+    untied = 1 - tied(counted.target, counted.other) / (n**3 - n)
+    factor = _NORMAL**2 * (untied + (1 - untied) * (2 * value - 1) ** 2) / (n1 * n0)
+    return score_end(value, factor, n / 2 - 1, True), score_end(value, factor, n / 2 - 1, False)
 
 
 def _with_interval(value: float, smoothed: _Influence, counted: Tally, scale: np.ufunc, unscale: np.ufunc) -> Estimate:

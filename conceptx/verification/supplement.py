@@ -38,7 +38,7 @@ from conceptx.verification.protocol import Protocol
 from conceptx.verification.resampling import MEASURES, Resampled, max_t, p_values, resample
 from conceptx.verification.sanity import SANITY, sanity_rows
 from conceptx.verification.stability import STABILITY, stability_rows
-from conceptx.verification.statistics import LEVEL, Bools, Values, cliffs_delta, smallest_p, tally
+from conceptx.verification.statistics import LEVEL, Bools, Estimate, Values, cliffs_delta, smallest_p
 from conceptx.verification.verify import brightness_of, make_sample, values_of
 
 if TYPE_CHECKING:
@@ -185,7 +185,10 @@ def _effects(
             n1, n0 = row["n_target"], row["n_other"]
             common = overlap(fires, extent)
             numbers: dict[str, float] = {"base_rate": n1 / (n1 + n0) if n1 + n0 else math.nan}
-            estimates = (cliffs_delta(tally(x, extent)), common.f1, common.iou)
+            area = Estimate(
+                *(math.nan if row[f"auroc{e}"] is None else row[f"auroc{e}"] for e in ("", "_low", "_high"))
+            )
+            estimates = (cliffs_delta(area), common.f1, common.iou)
             for name, estimate in zip(_WITH_INTERVAL, estimates, strict=True):
                 numbers |= dict(zip((name, f"{name}_low", f"{name}_high"), estimate, strict=True))
             auroc = math.nan if row["auroc"] is None else row["auroc"]

@@ -35,6 +35,7 @@ from conceptx.verification.judge import (
     VERDICTS_IN_ORDER,
     Examined,
     Judged,
+    Rankings,
     Sample,
     Subject,
     count_tests,
@@ -44,7 +45,7 @@ from conceptx.verification.judge import (
 from conceptx.verification.margins import margins
 from conceptx.verification.protocol import Protocol, load_protocol
 from conceptx.verification.results import Summary, UnitVerdict, Verification
-from conceptx.verification.statistics import Bools, Values, mann_whitney, rank
+from conceptx.verification.statistics import Bools, Values, mann_whitney
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,13 +120,14 @@ def judge_subjects(
     Controls are measured on all splits even where the floor leaves a real unit untested: they are what the floor is
     made of, and the table of controls shows it.
     """
+    ranked = Rankings(sample)
     examined_controls = {
-        kind: _examined(made, sample, protocol, math.nan, f"{kind} controls", progress)
+        kind: _examined(made, sample, protocol, math.nan, ranked, f"{kind} controls", progress)
         for kind, made in controls.items()
     }
     floors = {kind: _floor(made, protocol) for kind, made in examined_controls.items()}
     floor = _floor([e for kind in protocol.controls for e in examined_controls.get(kind, ())], protocol)
-    examined = _examined(subjects, sample, protocol, floor.search, "verify", progress)
+    examined = _examined(subjects, sample, protocol, floor.search, ranked, "verify", progress)
     judged = judge(examined, protocol, floor)
     control_verdicts = {kind: judge(made, protocol, floor) for kind, made in examined_controls.items()}
     units = _unit_verdicts(judged, floor)
@@ -138,12 +140,12 @@ def judge_subjects(
         control_counts={kind: _counts(j.verdict for j in made) for kind, made in control_verdicts.items()},
         n_tests=count_tests(row for j in judged for row in j.rows),
         n_searched=n_searched,
-        other_labels_pass=_other_labels(subjects, judged, sample, protocol, seed),
+        other_labels_pass=_other_labels(subjects, judged, sample, ranked, protocol, seed),
     )
     return Verification(
         protocol=protocol,
         verdicts=from_rows([row.as_row(j.layer) for j in judged for row in j.rows], VERDICTS),
-        margins=from_rows(_margins(subjects, judged, sample, protocol), MARGINS),
+        margins=from_rows(_margins(subjects, judged, sample, ranked, protocol), MARGINS),
         controls=from_rows(
             [
                 {"kind": kind, **row.as_row(j.layer)}
@@ -158,12 +160,18 @@ def judge_subjects(
 
 
 def _examined(
-    subjects: Sequence[Subject], sample: Sample, protocol: Protocol, floor: float, label: str, progress: Progress
+    subjects: Sequence[Subject],
+    sample: Sample,
+    protocol: Protocol,
+    floor: float,
+    ranked: Rankings,
+    label: str,
+    progress: Progress,
 ) -> list[Examined]:
     """Examine every subject; with many images in two threads, because sorting and summing then leave Python free."""
 
     def one(subject: Subject) -> Examined:
-        return examine(subject, sample, protocol, floor)
+        return examine(subject, sample, protocol, floor, ranked)
 
     if sum(len(members) for members in sample.splits.values()) < _THREADS_FROM:
         return [one(s) for s in progress(subjects, total=len(subjects), label=label)]
@@ -334,7 +342,7 @@ def _unit_verdicts(judged: Sequence[Judged], floor: Floor) -> tuple[UnitVerdict,
 
 
 def _margins(
-    subjects: Sequence[Subject], judged: Sequence[Judged], sample: Sample, protocol: Protocol
+    subjects: Sequence[Subject], judged: Sequence[Judged], sample: Sample, ranked: Rankings, protocol: Protocol
 ) -> list[dict[str, object]]:
     """Return the error margins of every judged hypothesis on every held-out split."""
     explained_with = sample.splits.get("induction")
@@ -347,13 +355,18 @@ def _margins(
         maximum = float((subject.values if explained_with is None else subject.values[explained_with]).max())
         for split in ("evaluation", "verification"):
             members = sample.splits[split]
-            ranking = rank(subject.values[members])
+            ranking = ranked.of(subject.values)[split]
             rows += margins(j.layer, j.unit, j.expression, split, ranking, extent[members], maximum, protocol.margins)
     return rows
 
 
 def _other_labels(
-    subjects: Sequence[Subject], judged: Sequence[Judged], sample: Sample, protocol: Protocol, seed: int
+    subjects: Sequence[Subject],
+    judged: Sequence[Judged],
+    sample: Sample,
+    ranked: Rankings,
+    protocol: Protocol,
+    seed: int,
 ) -> float | None:
     """Return the share of pairs (unit, hypothesis of another unit) that pass the protocol's rule uncorrected.
 
@@ -371,14 +384,10 @@ def _other_labels(
         drawn = generator(seed, "other labels").choice(len(pairs), MAX_OTHER_LABELS, replace=False)
         pairs = [pairs[i] for i in sorted(drawn)]
     outcomes: list[bool] = []
-    rankings = {}
     for subject, expression in pairs:
-        key = (subject.layer, subject.unit)
-        if key not in rankings:
-            rankings[key] = {s: rank(subject.values[sample.splits[s]]) for s in ("evaluation", "verification")}
+        extent, rankings = sample.extent_of(expression), ranked.of(subject.values)
         tallies = {
-            split: ranking.tally(sample.extent_of(expression)[sample.splits[split]])
-            for split, ranking in rankings[key].items()
+            split: rankings[split].tally(extent[sample.splits[split]]) for split in ("evaluation", "verification")
         }
         if any(min(t.n_target, t.n_other) < protocol.min_targets for t in tallies.values()):
             continue

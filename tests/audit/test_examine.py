@@ -15,7 +15,7 @@ import pytest
 import conceptx
 from conceptx.audit import audit_run, compare_runs, sign_run, verify_signature
 from conceptx.errors import InputError
-from conceptx.files import digest_file
+from conceptx.files import digest_file, digest_json
 from conceptx.progress import silent
 from tests.worlds import write_tables
 
@@ -144,10 +144,53 @@ def test_a_forged_plan_is_found_though_its_digest_was_forged_too(run: Path) -> N
 
 def test_a_run_of_an_earlier_version_is_audited_as_far_as_it_goes(run: Path) -> None:
     (run / "effects.parquet").unlink()
-    change_manifest(run, lambda manifest: manifest["stages"]["verify"]["outputs"].pop("effects.parquet"))
+
+    def earlier(manifest: dict[str, Any]) -> None:
+        stages = manifest["stages"]
+        stages["verify"]["outputs"].pop("effects.parquet")
+        outputs = {output: facts["sha256"] for output, facts in stages["verify"]["outputs"].items()}
+        stages["report"]["inputs"]["verify"] = digest_json(outputs)
+        reads = {"reads": stages["report"]["inputs"], "version": manifest["conceptx"]}
+        stages["report"]["fingerprint"] = digest_json(reads)
+
+    change_manifest(run, earlier)
     result = audit_run(run)
     assert result.passed
     assert result.checks[-1].left_out == "the run was made without effects.parquet (by an earlier version)"
+
+
+def swapped(rows: list[dict[str, object]]) -> None:
+    rows[0], rows[-1] = rows[-1], rows[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["verdicts.parquet", "hypotheses.parquet", "effects.parquet", "counterexamples.parquet", "margins.parquet"]
+)
+def test_swapped_rows_are_found_by_digest_and_by_the_chain_of_stages(run: Path, name: str) -> None:
+    forge(run, name, swapped)
+    found = [str(f) for f in audit_run(run).findings]
+    stage = "induce" if name == "hypotheses.parquet" else "verify"
+    assert any(f"is not the digest of what the stage {stage!r} wrote" in text for text in found), found
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda m: m["stages"]["induce"].update(fingerprint="0" * 64), "manifest.json, induce, fingerprint"),
+        (lambda m: m["stages"]["verify"]["inputs"].update(seed=1), "manifest.json, verify, fingerprint"),
+        (lambda m: m["stages"]["plan"]["inputs"].update(images="0" * 64), "manifest.json, plan, inputs, images"),
+        (lambda m: m["stages"]["extract"].update(status="begun"), "manifest.json, extract, status"),
+        (lambda m: m["stages"]["images"]["outputs"]["images.parquet"].update(bytes=1), "recorded are 1"),
+        (lambda m: m["inputs"].update(ontology="0" * 64), "manifest.json, inputs, ontology"),
+        (lambda m: m.update(conceptx="9.9"), "manifest.json, images, fingerprint"),
+    ],
+)
+def test_an_edited_manifest_disagrees_with_itself(
+    run: Path, change: Callable[[dict[str, Any]], object], says: str
+) -> None:
+    change_manifest(run, change)
+    found = [str(f) for f in audit_run(run).findings]
+    assert any(says in text for text in found), found
 
 
 def test_a_forged_verdict_breaks_the_rule(run: Path) -> None:

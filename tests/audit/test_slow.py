@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from conceptx.audit import slow
 from conceptx.audit.differences import closed
-from conceptx.audit.scenes import holds, read_pictures
+from conceptx.audit.evidence import Evidence
+from conceptx.audit.scenes import Picture, holds, read_pictures
+from conceptx.expressions import parse
 from conceptx.induction import scores
 from conceptx.verification.corrections import benjamini_hochberg, holm
 from conceptx.verification.measures import measure
@@ -66,6 +69,16 @@ def test_both_say_the_same_of_when_a_unit_fires(values: list[float]) -> None:
     assert np.array_equal(scores.firing(array), slow.fires(array)) or _equally_good(array)
 
 
+@given(st.integers(1, 400), st.floats(0, 1))
+@settings(deadline=None)
+def test_intervals_of_shares_are_those_of_scipy(n: int, share: float) -> None:
+    hits = round(n * share)
+    test = stats.binomtest(hits, n)
+    assert slow.wilson(hits, n) == pytest.approx(tuple(test.proportion_ci(method="wilson")), abs=1e-12)
+    exact = tuple(test.proportion_ci(0.999, method="exact"))
+    assert slow.clopper_pearson(hits, n, 0.999) == pytest.approx(exact, abs=1e-11)
+
+
 def _equally_good(values: np.ndarray) -> bool:
     """Two thresholds may separate equally well; rounding then decides between them."""
     sides = (scores.firing(values), slow.fires(values))
@@ -82,7 +95,6 @@ def test_corrections_agree(p: list[float]) -> None:
 def test_pictures_are_read_as_scenes_are_built() -> None:
     from conceptx.annotation.mapping import map_labels
     from conceptx.annotation.scenes import build_scenes, evaluate, labels_in
-    from conceptx.expressions import parse
     from conceptx.images.dataset import ImageSet
     from conceptx.ontology.hierarchy import Hierarchy
     from conceptx.tables import IMAGES, OBJECTS, from_rows
@@ -126,3 +138,43 @@ def test_pictures_are_read_as_scenes_are_built() -> None:
     ):
         expression = parse(text)
         assert [holds(expression, pictures[i]) for i in scenes.images] == evaluate(expression, scenes).tolist(), text
+
+
+SOME = st.sampled_from(("cup", "vessel", "table", "thing", "red"))
+
+
+@given(
+    things=st.lists(st.lists(st.tuples(SOME, SOME), max_size=4), min_size=1, max_size=6),
+    first=SOME,
+    second=SOME,
+    number=st.integers(0, 3),
+)
+@settings(deadline=None)
+def test_only_pictures_that_can_are_asked_and_all_of_these(
+    things: list[list[tuple[str, str]]], first: str, second: str, number: int
+) -> None:
+    pictures = [
+        Picture(
+            {(str(i),): frozenset(pair) for i, pair in enumerate(of)},
+            {("contains", ()): {(str(i),) for i in range(len(of))}} if of else {},
+        )
+        for of in things
+    ]
+    names = [str(i) for i in range(len(pictures))]
+    evidence = Evidence({}, names, pictures, np.array(["evaluation"] * len(names)), {})
+    for text in (
+        f"contains some {first}",
+        f"contains some ({first} and {second})",
+        f"contains some ({first} and not ({second}))",
+        f"contains some ({first} or {second})",
+        f"contains min {number} {first}",
+        f"contains max {number} {first}",
+        f"contains exactly {number} ({first} and {second})",
+        f"contains only {first}",
+        f"contains some {first} and not (contains some {second}) or contains only {second}",
+        f"contains some unheard-of or contains some {first}".replace("unheard-of", "nothing_of_that_name"),
+    ):
+        expression = parse(text)
+        expected = [holds(expression, picture) for picture in pictures]
+        for _ in range(2):
+            assert evidence.whole_extent(expression).tolist() == expected, text

@@ -87,7 +87,8 @@ def test_rows_of_other_layers_are_left_out(tmp_path: Path) -> None:
         ("unit,b\n1,2\n", UNITS, "bad.csv:1: there is no column for the label"),
         ("", UNITS, "bad.csv:1: there is no column for the unit"),
         ("unit,label\n0,bed\n9,bed\n", UNITS, "bad.csv:3: layer 'fc' has no unit '9'"),
-        ("unit,category,label,score\n0,object,bed,1\n", UNITS, "bad.csv:2: layer 'fc' has no unit '0'"),
+        ("unit,category,label,score\n0,object,bed,1\n4,object,bed,1\n", UNITS, "bad.csv:3: layer 'fc' has no unit '4'"),
+        ("unit,category,label,score\n5,object,bed,1\n", UNITS, "bad.csv:2: layer 'fc' has no unit '5'"),
         (f"unit,category,label,score\n{'9' * 5000},object,bed,1\n", UNITS, "bad.csv:2: layer 'fc' has no unit"),
         ("layer,unit,label\na,0,bed\nb,0,bed\n", UNITS, "its layers \\(a, b\\) are none of the run's; use fc"),
         ("unit,label\n0,bed\n", {"a": ["0"], "b": ["0"]}, "does not say which layer"),
@@ -108,6 +109,40 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read_labels(path, UNITS)
     with pytest.raises(InputError, match="cannot be read"):
         read_labels(tmp_path / "missing.csv", UNITS)
+
+
+def test_describe_and_dissect_may_give_one_label(tmp_path: Path) -> None:
+    path = tmp_path / "fc.csv"
+    path.write_text("Neuron ID,label\n0,cars\n2,red lamps\n")
+    assert read_labels(path, UNITS).texts == {("fc", "0"): ("cars",), ("fc", "2"): ("red lamps",)}
+    assert read_labels(path, UNITS).tool == "Describe-and-Dissect"
+
+
+def test_descendants_of_network_dissection_count_from_zero(tmp_path: Path) -> None:
+    path = tmp_path / "tally.csv"
+    path.write_text("unit,category,label,score\n0,object,bed,0.2\n3,object,zen_garden-s,0.1\n")
+    assert read_labels(path, UNITS).texts == {("fc", "0"): ("bed",), ("fc", "3"): ("zen_garden-s",)}
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "means"),
+    [
+        ("Label 1", "beds and cars", "contains some (bed or car)"),
+        ("Label 1", "bed and car", "contains some (bed or car)"),
+        ("description", "bed or car", "contains some (bed or car)"),
+        ("description", "bed and not lamp", "contains some bed and not (contains some lamp)"),
+        ("description", "contains some bed and contains some car", "contains some bed and contains some car"),
+        ("description", "beds (or lamps)", "contains some (bed or lamp)"),
+        ("description", "pool_table-s", "contains some 'pool table'"),
+        ("expression", "bed and car", "contains some bed and contains some car"),
+        ("formula", "bed or not car", "contains some bed or not (contains some car)"),
+    ],
+)
+def test_captions_join_words_and_expressions_join_classes(column: str, text: str, means: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(f"unit,{column}\n0,{text}\n")
+    found = imported(path, UNITS, HIERARCHY, USED)
+    assert to_manchester(found.labels["fc", "0"]) == means
 
 
 def test_a_text_may_have_lines(tmp_path: Path) -> None:

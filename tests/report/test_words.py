@@ -61,6 +61,10 @@ from conceptx.tables import CONTROLS, from_rows
             "images that contain no “A”, and (contain “B”, or contain no “C”)",
         ),
         ("contains some (Cups and holds some Tea)", "images that contain “Cups” that have as “holds” “Tea”"),
+        (
+            "contains some (Cups and hasSuperCategory some Things)",
+            "images that contain “Cups” that have the super category “Things”",
+        ),
     ],
 )
 def test_says_exactly_what_the_expression_says(text: str, words: str) -> None:
@@ -78,10 +82,11 @@ def test_the_floor_speaks_only_of_the_controls_that_make_it(world: ReportInput) 
     said = floor_sentences(evidence)
     assert said[0].startswith("40 control units with nothing to explain (real units with their values shuffled and ")
     directions = next(kind for kind in evidence.layers[0].controls if kind.kind == "directions")
+    confirmed = directions.verdicts["confirmed"]
     assert "None of them was confirmed." in said
     assert said[-1] == (
         "Beside the floor, because they may truly depend on what images show: "
-        f"{directions.verdicts['confirmed']} of 50 random directions in the layer were confirmed."
+        f"{confirmed} of 50 random directions in the layer {'was' if confirmed == 1 else 'were'} confirmed."
     )
     bright = world.controls.slice(0, 3).to_pylist()
     rows = [row | {"layer": "pixels", "unit": "mean brightness", "kind": "brightness"} for row in bright]

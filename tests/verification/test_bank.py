@@ -139,7 +139,9 @@ class Handler(BaseHTTPRequestHandler):
         asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.server.asked.append(self.path)
         assert self.headers["User-Agent"].startswith("conceptx/")
-        if parts.path == "/v1/images/":
+        if parts.path == "/v1/images/" and asked["q"] == "deep" and asked["page"] != "1":
+            self.send_error(401)
+        elif parts.path == "/v1/images/":
             self.say("application/json", json.dumps(self.openverse(asked)).encode())
         elif parts.path == "/w/api.php":
             self.say("application/json; charset=utf-8", json.dumps(self.commons(asked)).encode())
@@ -218,6 +220,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def commons(self, asked: dict[str, str]) -> dict:
         assert asked["generator"] == "search" and asked["gsrnamespace"] == "6"
+        assert asked["iiurlwidth"] in {"20", "40", "60", "120", "250", "330", "500", "960", "1280", "1920", "3840"}
         start = int(asked.get("gsroffset", 0))
         home = self.server.home
         pages = {
@@ -230,7 +233,7 @@ class Handler(BaseHTTPRequestHandler):
                 "imageinfo": [
                     {
                         "thumburl": f"{home}/files/{i}.png",
-                        "thumbwidth": 1024,
+                        "thumbwidth": 960,
                         "url": f"{home}/files/full-{i}.png",
                         "descriptionurl": f"https://commons.wikimedia.org/wiki/File:Bed_{i}.png",
                         "extmetadata": {
@@ -292,6 +295,12 @@ def test_gathering_goes_on_where_it_was_and_says_what_is_missing(server: Server,
     more = gathering.gather(["bed"], tmp_path, number=100, address=address, pause=0)
     assert len(more.credits) == 8 and more.missing == ("bed",)
     assert len({c.sha256 for c in more.credits}) == 8
+
+
+def test_a_page_that_is_refused_is_the_last(server: Server, tmp_path: Path) -> None:
+    found = gathering.gather(["deep", "bed"], tmp_path, number=12, address=f"{server.home}/v1/images/", pause=0)
+    assert "deep" in found.missing
+    assert {credit.label for credit in found.credits} == {"deep", "bed"}
 
 
 def test_commons_answers_in_pages(server: Server, tmp_path: Path) -> None:

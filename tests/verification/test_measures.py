@@ -24,6 +24,12 @@ def test_a_row_has_the_columns_of_the_table() -> None:
         (3, 30, "with 3 among 30 images no p below 0.00049 could be reached"),
         (25, 30, "not testable: evaluation has 5 others and the protocol wants 8"),
         (0, 0, "not testable: evaluation has no images"),
+        (1, 1, "not testable: evaluation has no others, all its 1 images are targets"),
+        (
+            1,
+            30,
+            "not testable: evaluation has 1 target and the protocol wants 8; with 1 among 30 images no p below 0.067",
+        ),
     ],
 )
 def test_a_test_that_cannot_be_run_says_why(n_target: int, n: int, note: str) -> None:

@@ -142,6 +142,7 @@ BAD = {
     "unknown unit": ("H", "u100,bed", "H.csv:2: unit 'u100' is not among the activations; did you mean 'u10', 'u1'?"),
     "unknown class": ("H", "u1,beds", "there is no class 'beds'; did you mean 'bed'?"),
     "no expression": ("H", "u1,bed and", "H.csv:2: 'bed and' is no class and no expression"),
+    "an empty expression": ("H", "u1,", "H.csv:2: the expression is empty; write a class's name or an expression"),
     "the same twice": ("H", "u1,bed\nu1,contains some bed", "H.csv:3: unit 'u1' has this hypothesis twice"),
     "an unknown image": ("L", "nowhere.jpg,bed,evaluation", "image 'nowhere.jpg' is not among the activations"),
     "an image in two splits": ("L", "bed1.jpg,bed,verification", "image 'bed1.jpg' is in verification here"),

@@ -118,6 +118,25 @@ def test_sensitivity_is_the_share_of_positive_slopes() -> None:
     assert found[0].slope < -0.5
 
 
+def test_sensitivities_are_corrected_over_the_outputs() -> None:
+    activations, scenes, splits = world()
+    rng = np.random.default_rng(4)
+    held_out = sum(s != "induction" for s in splits.values())
+    outputs = [f"output {i % 5}" for i in range(held_out)]
+    gradients = rng.standard_normal((held_out, 12))
+    found = sensitivities(activations, gradients, outputs, scenes, splits, "cat", permutations=99)
+    assert len(found) == 5
+    assert [s.q for s in found] == pytest.approx(stats.false_discovery_control([s.p for s in found]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_layer_without_any_variation_knows_nothing(method: str) -> None:
+    activations, scenes, splits = world()
+    flat = Activations("fc", activations.units, activations.images, np.full_like(activations.values, 3.0), {})
+    found = probe_concepts(flat, scenes, splits, ["cat"], method=method, permutations=19)[0]
+    assert found.auroc.value == 0.5 and found.p == 1.0 and found.selectivity == 0.0
+
+
 @pytest.mark.slow
 def test_both_tests_keep_their_error_rate_on_500_true_nulls() -> None:
     probed, sensitive = [], []

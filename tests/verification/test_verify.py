@@ -11,8 +11,11 @@ from conceptx.errors import InputError
 from conceptx.expressions import parse, to_manchester
 from conceptx.files import json_ready
 from conceptx.tables import CONTROLS, HYPOTHESES, MARGINS, VERDICTS, from_rows, write_parquet
-from conceptx.verification.controls import Candidate
+from conceptx.verification.controls import Candidate, Floor
+from conceptx.verification.judge import Examined, judge
+from conceptx.verification.measures import Measured
 from conceptx.verification.protocol import PROTOCOLS, Protocol
+from conceptx.verification.statistics import Estimate
 from conceptx.verification.verify import verify
 from tests.verification.worlds import World, planted, table_of, world
 
@@ -120,6 +123,24 @@ def test_the_floor_can_be_computed_again_from_the_table_of_controls(small: World
     assert found.summary.floor.verification == np.quantile(effects, 0.95, method="higher")
     within = [r for r in rows if "not above the noise floor" in r["note"]]
     assert len(within) >= 36 and all(r["verdict"] == "unexplained" for r in within)
+
+
+@pytest.mark.parametrize(
+    ("floor", "verdict", "note"),
+    [
+        (math.nan, "confirmed", ""),
+        (0.19, "confirmed", ""),
+        (0.21, "weak", "the correlation, 0.200, is not above the noise floor 0.210"),
+    ],
+)
+def test_the_correlation_is_compared_with_the_floor(floor: float, verdict: str, note: str) -> None:
+    rows = [
+        Measured("0", "Bed", split, correlation=Estimate(0.2, 0.05, 0.34), p=1e-3)
+        for split in ("evaluation", "verification")
+    ]
+    examined = Examined("fc", "0", 0.5, tuple(rows), *rows)
+    (judged,) = judge([examined], FAST, Floor(n=40, search=0.1, verification=floor))
+    assert (judged.verdict, judged.note) == (verdict, note)
 
 
 def test_the_proposed_hypothesis_is_taken_unless_evaluation_speaks_against_it(small: World) -> None:
