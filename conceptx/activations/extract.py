@@ -16,7 +16,7 @@ needs larger ones, chosen by its memory, and promises no bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,6 +35,7 @@ from conceptx.activations.forward import (
     Values,
     deviation,
 )
+from conceptx.activations.memory import kept_memory
 from conceptx.activations.planning import Plan, plan
 from conceptx.activations.space import printed, require
 from conceptx.activations.statistics import checked_kept
@@ -163,11 +164,12 @@ def record(
 
 def values_of(planned: Plan, start: int, end: int) -> Iterator[Part]:
     """Yield the values of the images `start` to `end` in order; `start` is a multiple of `BATCH`."""
-    with _forward(planned, -(-(end - start) // BATCH)) as forward:
+    with kept_memory(), _forward(planned, -(-(end - start) // BATCH)) as forward:
         expected: Values | None = None
         if forward.can_settle:
             sample = next(_prepared(planned, start, min(start + BATCH, end)))
-            expected = None if sample.inputs is None else forward.settle(sample.inputs)
+            with _told(sample, planned.ids[:end]):
+                expected = None if sample.inputs is None else forward.settle(sample.inputs)
         parts = _passes(planned, forward, start, end)
         if expected is not None:
             first = next(parts)
@@ -185,10 +187,8 @@ def _passes(planned: Plan, forward: Forward, start: int, end: int) -> Generator[
     ids, size = planned.ids, forward.batch
 
     def use(batch: Batch) -> Callable[[], Values] | None:
-        try:
+        with _told(batch, ids[:end]):
             return None if batch.inputs is None else forward(batch.inputs)
-        except (InputError, RuntimeError) as error:
-            raise _failed(error, batch, ids[:end]) from error
 
     found = batches(
         planned.images,
@@ -295,6 +295,15 @@ class _Block:
             self._writer.write(self._start, block, self._skipped)
             self._start += len(block)
             self._rows, self._skipped = [], {}
+
+
+@contextmanager
+def _told(batch: Batch, ids: Sequence[str]) -> Iterator[None]:
+    """Let an error of the model say on which images it is."""
+    try:
+        yield
+    except (InputError, RuntimeError) as error:
+        raise _failed(error, batch, ids) from error
 
 
 def _failed(error: InputError | RuntimeError, batch: Batch, ids: Sequence[str]) -> InputError:

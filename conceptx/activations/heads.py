@@ -10,13 +10,11 @@ The folder has ``head.pt`` (a plain state dict), ``head.json`` (what the head wa
 from __future__ import annotations
 
 import copy
-import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,12 +23,12 @@ from torch.nn import functional
 
 from conceptx.activations.curves import training_curves
 from conceptx.activations.functions import PREFIX
-from conceptx.activations.layers import capturing
-from conceptx.activations.models import LoadedModel, load_model, load_weights
-from conceptx.activations.naming import model_file, parse_model, with_location
+from conceptx.activations.identity import LoadedModel
+from conceptx.activations.models import load_model
+from conceptx.activations.naming import model_file, with_location
 from conceptx.activations.preprocess import Preprocess
 from conceptx.activations.reproducible import reproducible, saved
-from conceptx.activations.units import reduce
+from conceptx.activations.sources.head import FORMAT, Head, HeadModel, read_head
 from conceptx.errors import InputError
 from conceptx.files import digest_file, write_bytes, write_json, write_text
 from conceptx.progress import Progress, silent
@@ -41,49 +39,8 @@ if TYPE_CHECKING:
 HIDDEN = "hidden"
 """The layer of a head that is to be explained: dense units after their ReLU."""
 
-_FORMAT = 1
 _FEWEST = 3
 """Images of a category: one to fit, one to stop by, one to measure with."""
-
-
-class Head(nn.Module):
-    """What is trained: `hidden` dense ReLU units over features, and `scores` of categories over these."""
-
-    def __init__(self, features: int, units: int, classes: int) -> None:
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):  # the layers draw weights, which nobody uses
-            self.dense = nn.Linear(features, units)
-            self.scores = nn.Linear(units, classes)
-        self.hidden = nn.Sequential(self.dense, nn.ReLU())
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the scores (N, classes) of features (N, features)."""
-        scores: Tensor = self.scores(self.hidden(features))
-        return scores
-
-
-class HeadModel(nn.Module):
-    """A backbone, one of its layers reduced to features, and the `hidden` units and `scores` of a head."""
-
-    def __init__(self, backbone: nn.Module, layer: str, reduction: str, head: Head) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.layer, self.reduction = layer, reduction
-        self.hidden, self.scores = head.hidden, head.scores
-
-    def features(self, images: Tensor) -> Tensor:
-        """Return the backbone's values (N, features) of images (N, 3, H, W); no gradient goes through them."""
-        with capturing(self.backbone, [self.layer], lambda _, output: reduce(output, self.reduction).float()) as run:
-            return run(images)[self.layer].clone()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the scores (N, classes) of images (N, 3, H, W)."""
-        scores: Tensor = self.scores(self.hidden(self.features(images)))
-        return scores
-
-    def extra_repr(self) -> str:
-        """Return what tells this head from others with the same parts."""
-        return f"layer={self.layer!r}, reduction={self.reduction!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +154,7 @@ def train_head(
         out / "head.json",
         {
             **facts,
-            "format": _FORMAT,
+            "format": FORMAT,
             "model": _portable(backbone.name, out),
             "weights": _relative(weights, out),
             "backbone": backbone.digest,
@@ -223,26 +180,7 @@ def load_head(folder: Path, backbone: LoadedModel | None = None) -> tuple[HeadMo
     The backbone is loaded as the folder says, unless it is given. One that is code of the user's has to be given: a
     folder may not name code to run. A backbone that is not the one of the training is refused.
     """
-    folder = Path(folder)
-    path = folder / "head.json"
-    facts = _facts(path)
-    if backbone is None:
-        name = _found(str(facts["model"]), folder)
-        if parse_model(name).kind in ("factory", "head"):
-            mend = "write a factory that returns load_head(FOLDER, backbone), and give --model package.module:factory"
-            raise InputError(str(path), f"its backbone is {name!r}, which a folder may not name", mend)
-        weights = str(facts["weights"])
-        backbone = load_model(name, weights if weights in ("default", "none") else folder / weights)
-    if backbone.digest != facts["backbone"]:
-        what = f"the backbone {backbone.name!r} is not the one that the head was trained on"
-        raise InputError(str(path), what, "train the head again, or bring the same weights and versions")
-    head = Head(facts["features"], facts["settings"]["units"], len(facts["classes"]))
-    load_weights(nn.ModuleDict({"dense": head.dense, "scores": head.scores}), folder / "head.pt")
-    model = HeadModel(backbone.model, str(facts["layer"]), str(facts["reduction"]), head)
-    preprocess = facts["preprocess"]
-    return model.eval(), None if preprocess is None else Preprocess.from_table(
-        {name: value for name, value in preprocess.items() if value is not None}, str(path)
-    )
+    return read_head(Path(folder), backbone, load_model)
 
 
 # ------------------------------------------------------------------------------------------------ the training
@@ -340,24 +278,6 @@ def _check_categories(category: Mapping[str, str | None]) -> None:
 # ------------------------------------------------------------------------------------------------ the folder
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(str(path), "there is no such file", "give the folder that conceptx train-head wrote") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(str(path), f"it cannot be read ({error})", "train the head again") from error
-    needed = {"model": str, "weights": str, "backbone": str, "layer": str, "reduction": str, "features": int}
-    whole = isinstance(facts, dict) and facts.get("format") == _FORMAT
-    whole = whole and all(isinstance(facts.get(name), kind) for name, kind in needed.items())
-    whole = whole and isinstance(facts.get("classes"), list) and isinstance(facts.get("preprocess"), (dict, type(None)))
-    units = facts["settings"].get("units") if whole and isinstance(facts.get("settings"), dict) else None
-    sizes = (facts["features"], units, len(facts["classes"])) if whole else (0,)
-    if not all(isinstance(n, int) and 0 < n < 10**6 for n in sizes) or math.prod(sizes) > 10**12:
-        raise InputError(str(path), "it is not what conceptx train-head writes", "train the head again")
-    return dict(facts)
-
-
 def _relative(weights: str | Path, folder: Path) -> str:
     """Return where a weights file is, seen from the head's folder; ``default`` and ``none`` stay."""
     return str(weights) if str(weights) in ("default", "none") else Path(os.path.relpath(weights, folder)).as_posix()
@@ -367,9 +287,3 @@ def _portable(name: str, folder: Path) -> str:
     """Return a model's name with its path, if it has one, seen from the head's folder."""
     location = model_file(name)
     return name if location is None else with_location(name, Path(os.path.relpath(location, folder)).as_posix())
-
-
-def _found(name: str, folder: Path) -> str:
-    """Return a model's name with its path, if it has one, as it is from here."""
-    location = model_file(name)
-    return name if location is None else with_location(name, str(folder / location))

@@ -273,7 +273,8 @@ def _checked(recorded: dict[str, Tensor], layers: Sequence[str]) -> dict[str, Te
     for layer in layers:
         if layer not in recorded:
             raise InputError(f"layer {layer!r}", "it puts out no floating-point tensor", "choose another layer")
-        if not bool(torch.isfinite(recorded[layer]).all()):
+        # Values on a GPU are still being computed; they are looked at when they have come.
+        if recorded[layer].device.type != "cuda" and not bool(torch.isfinite(recorded[layer]).all()):
             what = "the model puts out values that are no numbers (NaN or infinite)"
             raise InputError(f"layer {layer!r}", what, "check the weights and the preprocessing")
     return {layer: recorded[layer] for layer in layers}

@@ -6,23 +6,18 @@ which model it is. The ways in which a model is made are in `conceptx.activation
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import re
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
+from conceptx.activations.identity import LoadedModel, model_digest
 from conceptx.activations.naming import FILE_KINDS, LITE, WORLD, ModelName, parse_model
 from conceptx.activations.preprocess import Preprocess
 from conceptx.activations.sources.factory import from_factory
 from conceptx.activations.sources.torchvision_zoo import from_torchvision, import_torchvision, torchvision_names
 from conceptx.activations.sources.weights import load_weights, read_weights
 from conceptx.errors import InputError, did_you_mean
-from conceptx.files import digest_file, digest_json
 
 __all__ = [
     "LoadedModel",
@@ -35,19 +30,6 @@ __all__ = [
 ]
 
 _SIDE = 224
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-_RECORDED = ("torch", "torchvision", "timm", "conceptx", "efficientnet_lite_pytorch")
-"""Packages whose code is told by their version and by how a model prints."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LoadedModel:
-    """A model, how images become its input (None where nobody says), what it is called, and its content digest."""
-
-    model: nn.Module
-    preprocess: Preprocess | None
-    name: str
-    digest: str
 
 
 def load_model(name: str, weights: str | Path = "default", *, seed: int = 0) -> LoadedModel:
@@ -58,30 +40,6 @@ def load_model(name: str, weights: str | Path = "default", *, seed: int = 0) -> 
         model, preprocess = _made(name, parse_model(name), weights)
     model.eval()
     return LoadedModel(model, preprocess, name, model_digest(model))
-
-
-def model_digest(model: nn.Module) -> str:
-    """Return the SHA-256 over the architecture as it prints, its code, and all parameters and buffers by name.
-
-    The print is part of it because a ReLU and a tanh have the same weights: none. The code is part of it because what a
-    forward pass does between its modules shows nowhere else; it is that of the files which define the model's classes,
-    but for the packages `_RECORDED`.
-    """
-    digest = hashlib.sha256(_ADDRESS.sub("", repr(model)).encode())
-    for code in sorted({_code(kind) for kind in {type(module) for module in model.modules()}} - {""}):
-        digest.update(f"\n{code}\n".encode())
-    for module in model.modules():
-        if isinstance(module, fx.GraphModule):
-            digest.update(f"\n{module.code}\n".encode())
-    tensors = {
-        **dict(model.named_parameters(remove_duplicate=False)),
-        **dict(model.named_buffers(remove_duplicate=False)),
-    }
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        values = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(values.view(torch.uint8).numpy().data if values.numel() else b"")
-    return digest.hexdigest()
 
 
 def example_input(model: nn.Module, preprocess: Preprocess | None) -> Tensor:
@@ -125,9 +83,9 @@ def _from_file(kind: str, path: Path) -> tuple[nn.Module, Preprocess | None]:
         from conceptx.activations.sources.scripted import from_scripted
 
         return from_scripted(path), None
-    from conceptx.activations.heads import load_head
+    from conceptx.activations.sources.head import read_head
 
-    return load_head(path)
+    return read_head(path, None, load_model)
 
 
 def _from_zoo(kind: str, name: str, weights: str) -> tuple[nn.Module, Preprocess]:
@@ -164,16 +122,3 @@ def _world_cnn(weights: str) -> tuple[nn.Module, Preprocess]:
     model = WorldNet(classes=int(head.shape[0]) if head is not None and head.ndim and len(head) else 10)
     load_weights(model, Path(weights))
     return model, PREPROCESS
-
-
-def _code(kind: type) -> str:
-    """Return the digest of the file (in a notebook: of the text) that defines a class; empty for recorded packages."""
-    if kind.__module__.partition(".")[0] in _RECORDED:
-        return ""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    if isinstance(file, str) and Path(file).is_file():
-        return digest_file(Path(file))
-    try:
-        return digest_json(inspect.getsource(kind))
-    except (OSError, TypeError):
-        return ""

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from conceptx.activations.decode import Images
 from conceptx.activations.forward import Recorded, checked_device, checked_precision
+from conceptx.activations.identity import model_digest
 from conceptx.activations.layers import capturing
-from conceptx.activations.models import model_digest
 from conceptx.activations.space import matrix_bytes
 from conceptx.activations.units import checked_reduction, n_units
 from conceptx.errors import InputError

@@ -46,14 +46,17 @@ class Preprocess:
 
     @classmethod
     def from_weights(cls, weights: Any) -> Preprocess:
-        """Return the preprocessing that torchvision records with weights (a member of a `WeightsEnum`)."""
+        """Return the preprocessing that torchvision records with weights (a member of a `WeightsEnum`).
+
+        Segmentation takes whole pictures of any shape; of them the centre is cut out.
+        """
         recorded = weights.transforms()
         return cls(
             size=int(recorded.resize_size[0]),
             mean=tuple(map(float, recorded.mean)),  # type: ignore[arg-type]
             std=tuple(map(float, recorded.std)),  # type: ignore[arg-type]
             interpolation=recorded.interpolation.value,
-            crop=int(recorded.crop_size[0]),
+            crop=int(getattr(recorded, "crop_size", recorded.resize_size)[0]),
         )
 
     @classmethod

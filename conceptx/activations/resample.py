@@ -2,14 +2,14 @@
 
 `Preparer` turns images into a model's input. It does what Pillow's resampling does (weights of 22 bits, one direction
 after the other, rounded to bytes in between), but only for the pixels that the crop keeps. Which direction comes first
-is Pillow's secret and differs between its versions, so the first image of every size is prepared by Pillow too: the
-order that gave the same bytes is used from then on, and where neither did, Pillow does this size for good.
+is Pillow's secret and differs between its versions, so the first two images of every size are prepared by Pillow: the
+order that gives the bytes of the second one is used from then on, and where neither does, Pillow does this size for
+good. The first one only shows that there is such a size: in many image sets most sizes occur once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -27,20 +27,8 @@ _MOST_SIZES = 100_000
 _LONGEST = 20_000
 """Longer sides go through Pillow: their weights would need more memory than the picture."""
 
-
-def _bilinear(x: float) -> float:
-    x = abs(x)
-    return 1.0 - x if x < 1.0 else 0.0
-
-
-def _bicubic(x: float) -> float:
-    x = abs(x)
-    if x < 1.0:
-        return ((-0.5 + 2.0) * x - (-0.5 + 3.0)) * x * x + 1
-    return (((x - 5) * x + 8) * x - 4) * -0.5 if x < 2.0 else 0.0
-
-
-_FILTERS: dict[str, tuple[float, Callable[[float], float]]] = {"bilinear": (1.0, _bilinear), "bicubic": (2.0, _bicubic)}
+_SUPPORT = {"bilinear": 1, "bicubic": 2}
+"""How many places to each side the filters reach."""
 
 
 class Preparer:
@@ -49,7 +37,7 @@ class Preparer:
     def __init__(self, preprocess: Preprocess) -> None:
         self._slow = preprocess
         self._ways: dict[tuple[int, int], str] = {}
-        self._possible = type(preprocess) is Preprocess and preprocess.interpolation in _FILTERS
+        self._possible = type(preprocess) is Preprocess and preprocess.interpolation in _SUPPORT
         if self._possible:
             every = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
             self._table = np.ascontiguousarray(preprocess.scaled(every)[:, 0])
@@ -57,18 +45,23 @@ class Preparer:
     def __call__(self, image: Bytes, out: Floats) -> None:
         """Write the input of `image` to `out`."""
         size = (image.shape[0], image.shape[1])
-        way = self._ways.get(size) if self._possible else "pillow"
-        if way is not None and way != "pillow":
+        if not self._possible or image.dtype != np.uint8:
+            out[...] = self._slow(image)
+            return
+        way = self._ways.get(size)
+        if way in ("across", "down"):
             self._fast(image, out, way)
             return
-        out[...] = self._slow(image)
-        if way is None and len(self._ways) < _MOST_SIZES:
+        _scale(np.array(self._slow.pixels(image)), self._table, out)
+        if way == "once":
             self._learn(image, out)
+        elif way is None and len(self._ways) < _MOST_SIZES:
+            self._ways[size] = "once"
 
     def _learn(self, image: Bytes, want: Floats) -> None:
         """Find out which way gives the bits `want`; an image on which all ways agree tells nothing."""
         size = (image.shape[0], image.shape[1])
-        if self._corner(*size) is None or image.dtype != np.uint8:
+        if self._corner(*size) is None:
             self._ways[size] = "pillow"
             return
         found = np.empty_like(want)
@@ -121,27 +114,42 @@ def _weights(before: int, after: int, method: str) -> tuple[Ints, Ints, Ints]:
     The weight of source s for place i is filter((s + 1/2 - c) / f) with c = (i + 1/2) r, r = before / after and
     f = max(r, 1), divided by the sum of all weights of the place.
     """
-    support, kernel = _FILTERS[method]
-    ratio = before / after
-    wide = max(ratio, 1.0)
-    reach = support * wide
+    reach = _SUPPORT[method] * max(before / after, 1.0)
     first, count = np.zeros(after, dtype=np.int32), np.zeros(after, dtype=np.int32)
     weights = np.zeros((after, math.ceil(reach) * 2 + 1), dtype=np.int32)
     if before == after:  # nothing is resampled in this direction
         first[:], count[:], weights[:, 0] = np.arange(after), 1, 1 << _BITS
-        return first, count, weights
+    else:
+        _weigh(before, after, _SUPPORT[method], first, count, weights)
+    return first, count, weights
+
+
+@compiled
+def _weigh(before: int, after: int, support: int, first: Ints, count: Ints, weights: Ints) -> None:
+    """Fill in the weights of the filter that reaches one place (bilinear) or two (bicubic) to each side."""
+    ratio = before / after
+    wide = max(ratio, 1.0)
+    reach = support * wide
+    raw = np.zeros(weights.shape[1])
     for place in range(after):
         centre = (place + 0.5) * ratio
         low, high = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), before)
-        raw = [kernel((source - centre + 0.5) * (1.0 / wide)) for source in range(low, high)]
         total = 0.0
-        for weight in raw:
-            total += weight
+        for source in range(low, high):
+            x = abs((source - centre + 0.5) * (1.0 / wide))
+            value = 0.0
+            if support == 1:
+                value = 1.0 - x if x < 1.0 else 0.0
+            elif x < 1.0:
+                value = ((-0.5 + 2.0) * x - (-0.5 + 3.0)) * x * x + 1
+            elif x < 2.0:
+                value = (((x - 5) * x + 8) * x - 4) * -0.5
+            raw[source - low] = value
+            total += value
         first[place], count[place] = low, high - low
-        for k, weight in enumerate(raw):
-            exact = (weight / total if total != 0.0 else weight) * (1 << _BITS)
+        for k in range(high - low):
+            exact = (raw[k] / total if total != 0.0 else raw[k]) * (1 << 22)
             weights[place, k] = int(exact - 0.5) if exact < 0 else int(exact + 0.5)
-    return first, count, weights
 
 
 def _span(weights: tuple[Ints, Ints, Ints], start: int, side: int) -> tuple[int, int]:
@@ -154,21 +162,36 @@ def _span(weights: tuple[Ints, Ints, Ints], start: int, side: int) -> tuple[int,
 def _across(
     image: Bytes, first: Ints, count: Ints, weights: Ints, left: int, side: int, low: int, high: int, offset: int
 ) -> Bytes:
-    """Resample rows `low` to `high` of an image (H, W, 3) whose column 0 is `offset`, to `side` columns from `left`."""
+    """Resample rows `low` to `high` of an image (H, W, 3) whose column 0 is `offset`, to `side` columns from `left`.
+
+    The k-th sources of all places of a row are gathered before they are weighed, because only the weighing can be done
+    for many places at once; the places are unsigned, because a signed one would be checked for counting from the end.
+    """
     half, shift, most, least = np.int32(1 << 21), np.int32(22), np.int32(255), np.int32(0)
+    length, taps = 3 * side, 0
+    for x in range(side):
+        taps = max(taps, count[left + x])
+    places, weighed = np.zeros((taps, length), dtype=np.uint32), np.zeros((taps, length), dtype=np.int32)
+    for x in range(side):
+        for k in range(count[left + x]):
+            for channel in range(3):
+                places[k, 3 * x + channel] = 3 * (first[left + x] - offset + k) + channel
+                weighed[k, 3 * x + channel] = weights[left + x, k]
+    flat = image.reshape(image.shape[0], image.shape[1] * 3)
     out = np.empty((high - low, side, 3), dtype=np.uint8)
+    flat_out = out.reshape(high - low, length)
+    sums, gathered = np.empty(length, dtype=np.int32), np.empty(length, dtype=np.uint8)
     for row in range(low, high):
-        for x in range(side):
-            start = first[left + x] - offset
-            red, green, blue = half, half, half
-            for k in range(count[left + x]):
-                weight = weights[left + x, k]
-                red = np.int32(red + np.int32(image[row, start + k, 0]) * weight)
-                green = np.int32(green + np.int32(image[row, start + k, 1]) * weight)
-                blue = np.int32(blue + np.int32(image[row, start + k, 2]) * weight)
-            out[row - low, x, 0] = min(max(red >> shift, least), most)
-            out[row - low, x, 1] = min(max(green >> shift, least), most)
-            out[row - low, x, 2] = min(max(blue >> shift, least), most)
+        source = flat[row]
+        sums[:] = half
+        for k in range(taps):
+            place, weight = places[k], weighed[k]
+            for i in range(length):
+                gathered[i] = source[place[i]]
+            for i in range(length):
+                sums[i] += np.int32(gathered[i]) * weight[i]
+        for i in range(length):
+            flat_out[row - low, i] = min(max(sums[i] >> shift, least), most)
     return out
 
 

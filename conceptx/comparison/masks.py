@@ -1,7 +1,8 @@
 """The masks that an image set has on disk: which pixels of a picture are an object's.
 
-`masks_of` gives them for ADE20K, whose objects are drawn in a picture, and for COCO's instances (see `segments`); all
-other kinds have boxes. No mask is kept: a picture's are made when they are asked for.
+`masks_of` gives them for ADE20K, whose objects are drawn in a picture, for COCO's instances (see `segments`), and for
+the formats of `conceptx.images.masks`; all other kinds have boxes. No mask is kept: a picture's are made when they are
+asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from conceptx.comparison.segments import drawn, read_segments
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
 from conceptx.images.formats.ade20k import instances
+from conceptx.images.masks import mask_reader
 from conceptx.images.pictures import inside, read_mask
 
 Bools = npt.NDArray[np.bool_]
@@ -32,8 +34,9 @@ def masks_of(spec: str, images: ImageSet) -> Masks | None:
     if kind == "coco":
         return _of_coco(Path(location), images)
     read, root = _READERS.get(kind), images.root
+    drawn_beside = mask_reader(kind, Path(location), images)
     if read is None or root is None:
-        return None
+        return drawn_beside
     columns = images.images.select(["image", "path"]).to_pydict()
     paths, sizes, objects = dict(zip(*columns.values(), strict=True)), _sizes(images), _objects(images)
 
@@ -44,6 +47,8 @@ def masks_of(spec: str, images: ImageSet) -> Masks | None:
             found = read(root, PurePosixPath(paths[image]), objects.get(image, ()))
         except InputError:
             return {}
+        if not found and drawn_beside is not None:  # ADE20K's release of 2021
+            return drawn_beside(image)
         size = sizes[image]
         return {name: mask for name, mask in found.items() if None in size or mask.shape == size}
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from conceptx.images.formats.coco import coco_files
 from conceptx.images.formats.json_stream import members
-from conceptx.images.formats.shapes import numbers, run_lengths
+from conceptx.images.formats.shapes import numbers, polygon_mask, run_lengths
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -41,26 +41,12 @@ def drawn(segment: Segment, height: int, width: int) -> Bools | None:
     mask = np.zeros((height, width), dtype=bool)
     if isinstance(segment, tuple):
         for polygon in segment:
-            _fill(mask, polygon)
+            mask |= polygon_mask(polygon, height, width)
         return mask
     if int(segment.sum()) != height * width:
         return None
     object_or_not = np.arange(len(segment)) % 2 == 1
     return np.repeat(object_or_not, segment).reshape(width, height).T
-
-
-def _fill(mask: Bools, polygon: Floats) -> None:
-    """Add the pixels whose centres are in a polygon: an odd number of its edges is to their left."""
-    height, width = mask.shape
-    x0, y0 = polygon.T
-    x1, y1 = np.roll(polygon, -1, axis=0).T
-    centres = np.arange(width) + 0.5
-    first, last = max(0, int(np.floor(y0.min()))), min(height, int(np.ceil(y0.max())))
-    for row in range(first, last):
-        y = row + 0.5
-        crosses = (y0 <= y) != (y1 <= y)
-        at = np.sort(x0[crosses] + (y - y0[crosses]) * (x1[crosses] - x0[crosses]) / (y1[crosses] - y0[crosses]))
-        mask[row] |= np.searchsorted(at, centres, side="right") % 2 == 1
 
 
 def _segment(value: object) -> Segment | None:

@@ -1,5 +1,6 @@
-"""Pictures inside larger files: ``FILE#PLACE`` in the column `path` of an image set.
+"""Pictures as an image set's table names them: a file, or ``FILE#PLACE`` for one inside a larger file.
 
+`read_stored` reads either.
 `FILE.bin#OFFSET` is a CIFAR picture (three planes of 32 × 32 bytes from this byte on); `FILE.arrow#ROW` and
 `FILE.parquet#ROW` are encoded pictures in a column of a Hugging Face data set. Nothing is unpacked onto the disk.
 """
@@ -16,7 +17,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from conceptx.images.pictures import MAX_BYTES, BadImage, MissingImage, Pixels, decode, inside, named, read_bytes
+from conceptx.images.pictures import (
+    MAX_BYTES,
+    BadImage,
+    MissingImage,
+    Pixels,
+    decode,
+    inside,
+    named,
+    read_bytes,
+    read_picture,
+)
 from conceptx.tables.artefacts import first_line
 
 SIDE = 32
@@ -30,6 +41,11 @@ _PLACE = re.compile(r"(?P<file>.+\.(?P<kind>bin|arrow|parquet))#(?P<place>\d{1,1
 def is_contained(path: str) -> bool:
     """Tell whether a path names a place inside a larger file."""
     return _PLACE.match(path) is not None
+
+
+def read_stored(root: Path, path: str) -> Pixels:
+    """Return the picture that a table names: a file below `root`, or ``FILE#PLACE`` for one inside a larger file."""
+    return read_contained(root, path) if is_contained(path) else read_picture(inside(root, path))
 
 
 def read_contained(root: Path, path: str) -> Pixels:

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conceptx.errors import InputError
-from conceptx.images.pictures import BadImage, Pixels, inside, read_picture, read_stored
+from conceptx.images.containers import read_stored
+from conceptx.images.pictures import BadImage, Pixels, inside, read_picture
 from conceptx.tables import IMAGES, OBJECTS
 
 __all__ = ["BadImage", "ImageSet", "inside", "read_picture"]

@@ -1,7 +1,7 @@
 """Picture files: where they may lie, how each is read, and what is wrong with the ones that cannot be.
 
-`read_stored` reads the picture that an image set's table names, `read_picture` a file, `decode` its bytes and
-`read_mask` a mask as it is stored. Whatever goes wrong is a `BadImage` that names the file in one sentence.
+`read_picture` reads a file, `decode` its bytes and `read_mask` a mask as it is stored; pictures inside larger files are
+in `containers`. Whatever goes wrong is a `BadImage` that names the file in one sentence.
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ MAX_BYTES = 512_000_000
 Pixels = npt.NDArray[np.uint8]
 """A picture as RGB, (height, width, 3)."""
 
+_ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is turned; 1 is upright."""
+
+_UNVERIFIED = ("JPEG", "MPO")
+"""Formats without check sums, of which Pillow verifies nothing."""
+
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 
 
@@ -51,15 +57,6 @@ def inside(root: Path, path: str) -> Path:
     if not within:
         raise BadImage(path, f"the path leaves the folder {root}", "keep all pictures below it")
     return whole
-
-
-def read_stored(root: Path, path: str) -> Pixels:
-    """Return the picture that a table names: a file below `root`, or ``FILE#PLACE`` for one inside a larger file."""
-    from conceptx.images.containers import is_contained, read_contained
-
-    if is_contained(path):
-        return read_contained(root, path)
-    return read_picture(inside(root, path))
 
 
 def read_picture(path: Path) -> Pixels:
@@ -86,7 +83,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
         with Image.open(BytesIO(data), formats=_formats()) as picture:
             width, height = picture.size
             # Asking other formats for their EXIF data decodes the whole picture.
-            turned = picture.format in ("JPEG", "MPO") and picture.getexif().get(0x0112) in (5, 6, 7, 8)
+            turned = picture.format in ("JPEG", "MPO") and picture.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
     return (height, width) if turned else (width, height)
 
 
@@ -147,6 +144,9 @@ def _opened(data: bytes, take: Callable[[Image.Image], npt.NDArray[Any]]) -> npt
         if picture.width * picture.height > MAX_PIXELS:
             what = f"the picture has {picture.width} × {picture.height} pixels"
             raise BadImage("", what, f"reduce it to {MAX_PIXELS:,} pixels or fewer")
+        if picture.format in _UNVERIFIED:
+            picture.load()
+            return take(picture)
         picture.verify()
     with Image.open(BytesIO(data), formats=formats) as picture:
         picture.load()
@@ -157,7 +157,10 @@ def as_shown(picture: Image.Image) -> Pixels:
     """Return a PIL image as RGB bytes, turned as its EXIF data say; what is transparent shows white."""
     from PIL import Image, ImageOps
 
-    turned = ImageOps.exif_transpose(picture)
+    picture.load()
+    # Asked for a picture that is upright already, `exif_transpose` copies it.
+    upright = picture.getexif().get(_ORIENTATION, 1) == 1
+    turned = picture if upright else ImageOps.exif_transpose(picture)
     if turned.mode.startswith("I"):
         wide = np.asarray(turned, dtype=np.int64)
         grey = np.clip(wide >> 8 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)
@@ -167,7 +170,7 @@ def as_shown(picture: Image.Image) -> Pixels:
     if turned.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in turned.info:
         over = turned.convert("RGBA")
         turned = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-    return np.array(turned.convert("RGB"), dtype=np.uint8)
+    return np.array(turned if turned.mode == "RGB" else turned.convert("RGB"), dtype=np.uint8)
 
 
 def _from_float(values: npt.NDArray[np.float64]) -> Pixels:

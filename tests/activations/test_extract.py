@@ -186,6 +186,17 @@ def test_a_model_that_returns_nan_names_the_image(tmp_path: Path) -> None:
         _extract(tmp_path, model=model, images=images)
 
 
+def test_a_model_that_returns_nan_in_the_batch_that_settles_the_lanes_names_the_image(tmp_path: Path) -> None:
+    images, model, threads = noise_images(20 * BATCH), _Odd("nan"), torch.get_num_threads()
+    model.total = inputs_of(images)[5].sum()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(InputError, match=r"layer 'fc', unit '0', image '0005.png': the value is nan"):
+            _extract(tmp_path, model=model, images=images)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_a_model_that_fails_on_some_images_says_on_which(tmp_path: Path) -> None:
     class Picky(nn.Module):
         def __init__(self) -> None:

@@ -104,6 +104,73 @@ def test_without_memory_for_a_batch_halves_go_through(room: int, sizes: list[int
         assert model.sizes[len(sizes) :] == [sizes[-1]] * (16 // sizes[-1]), "the smaller size is remembered"
 
 
+class _Counted(nn.Module):
+    """Doubles pixels, exactly; counts how often each image went through, and has memory for `room` images at a time."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.fc, self.room = nn.Flatten(), room
+        self.sizes: list[int] = []
+        self.done: dict[float, int] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.fc(x * 2)
+        if not bool(x.any()):  # the probe
+            return found
+        self.sizes.append(len(x))
+        if len(x) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        for image in x:
+            key = float(image.double().sum())
+            self.done[key] = self.done.get(key, 0) + 1
+        return found
+
+
+@pytest.mark.parametrize("room", [1, 3, 7, 12])
+def test_every_image_is_done_once_though_memory_is_short(tmp_path: Path, room: int) -> None:
+    images, threads = noise_images(5 * BATCH, bad=[17, 40]), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        options = {"preprocess": PREPROCESS, "max_bad": 0.1}
+        want, model = _Counted(BATCH), _Counted(room)
+        for name, network in (("want", want), ("short", model)):
+            extract_layers(network, ["fc"], images, out=tmp_path / name, **options)
+    finally:
+        torch.set_num_threads(threads)
+    assert (tmp_path / "short" / "fc.npy").read_bytes() == (tmp_path / "want" / "fc.npy").read_bytes()
+    assert model.done == want.done
+    halves = [size for size in (16, 8, 4, 2, 1) if size > room]
+    assert model.sizes[: len(halves)] == halves and max(model.sizes[len(halves) :]) <= room
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_inputs_are_pinned_for_a_gpu_alone(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    asked: list[bool] = []
+    made = torch.empty
+
+    def empty(*args: object, pin_memory: bool = False, **options: object) -> Tensor:
+        asked.append(pin_memory)
+        return made(*args, **options)
+
+    forward = Forward(residual(), _LAYERS)
+    forward.device = torch.device(device)
+    monkeypatch.setattr(torch, "empty", empty)
+    inputs = forward.allocate((2, 3, 4, 4))
+    assert inputs.shape == (2, 3, 4, 4) and inputs.dtype == np.float32
+    assert asked == ([True] if device == "cuda" else [])
+
+
+def test_a_batch_by_memory_on_a_gpu_that_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    allocated = iter([100, 0])
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: next(allocated))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 100 + 3_000_000)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100_000_000, 0))
+    with Forward(residual(), _LAYERS) as forward:
+        assert forward._batch_by_memory(_inputs()) == fitting_batch(100_000_000, 3_000_000) == 256
+
+
 def test_without_memory_for_a_single_image_the_job_ends(tmp_path: Path) -> None:
     model = _Hungry(1)
     images = noise_images(20)

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from conceptx.images.containers import contained_bytes, is_contained, read_contained
-from conceptx.images.pictures import BadImage, read_stored
+from conceptx.images.containers import contained_bytes, is_contained, read_contained, read_stored
+from conceptx.images.pictures import BadImage
 
 PIXELS = [np.full((4, 5, 3), shade, np.uint8) for shade in (10, 60, 110, 160)]
 

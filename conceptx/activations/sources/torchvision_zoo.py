@@ -28,28 +28,37 @@ _operators: torch.library.Library | None = None
 
 
 def torchvision_names() -> list[str]:
-    """Return the names of torchvision's classification models."""
+    """Return the names of torchvision's models for classification, and of those for segmentation."""
     models = import_torchvision().models
-    return list(models.list_models(module=models))
+    return [*models.list_models(module=models), *models.list_models(module=models.segmentation)]
 
 
 def from_torchvision(name: str, weights: str) -> tuple[nn.Module, Preprocess]:
-    """Return the classification model `name` (one of `torchvision_names`) and how images become its input."""
+    """Return the model `name` (one of `torchvision_names`) and how images become its input."""
     models = import_torchvision().models
     recorded = models.get_model_weights(name).DEFAULT
     preprocess = Preprocess.from_weights(recorded)
     if weights == "default":
         _check_in_cache(name, recorded)
         return models.get_model(name, weights=recorded, progress=False), preprocess
-    quiet = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    model = models.get_model(name, weights=None, **quiet)
+    options = _options(name)
+    model = models.get_model(name, weights=None, **options)
     if weights != "none":
         path = Path(weights)
         classes = other_classes(model, read_weights(path))
         if classes is not None:
-            model = models.get_model(name, weights=None, num_classes=classes, **quiet)
+            model = models.get_model(name, weights=None, num_classes=classes, **options)
         load_weights(model, path)
     return model, preprocess
+
+
+def _options(name: str) -> dict[str, Any]:
+    """Return what makes an architecture the one of its published weights, without any download."""
+    if name in ("googlenet", "inception_v3"):
+        return {"init_weights": True}
+    segmentation = name in import_torchvision().models.list_models(module=import_torchvision().models.segmentation)
+    without = {"weights_backbone": None} if segmentation else {}
+    return {**without, "aux_loss": True} if segmentation and not name.startswith("lraspp") else without
 
 
 def import_torchvision() -> ModuleType:

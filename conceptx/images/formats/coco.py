@@ -53,12 +53,13 @@ def _read(path: Path, kind: str, progress: Progress) -> ImageSet:
     splits: list[str | None] = []
     for file in files:
         split = split_of(file.stem.split("_"))
+        folders = _FOLDERS if split is None else (f"{split}2017", f"{split}2014", split, *_FOLDERS)
         known = _File()
         for key, where, record in _records(file, ("categories", "images")):
             if key == "categories":
                 known.categories[_id(where, record, "id")] = _category(where, record)
                 continue
-            name = _picture(where, record, pictures, (f"{split}2017", f"{split}2014", str(split), *_FOLDERS))
+            name = _picture(where, record, pictures, folders)
             known.images[_id(where, record, "id")] = (name, _whole(record.get("height")))
             if name not in entries:
                 entries[name] = Entry(name, name)
@@ -134,7 +135,7 @@ def _picture(where: str, record: dict[str, Any], pictures: Pictures, folders: tu
         name = "/".join(record["coco_url"].split("/")[-2:])
     if not isinstance(name, str) or not name:
         raise InputError(where, "the image has no file_name", "give it one")
-    return pictures.find(where, name, [*folders, *(f"images/{folder}" for folder in folders[1:])])
+    return pictures.find(where, name, [*folders, *(f"images/{folder}" for folder in folders)])
 
 
 def _of(where: str, record: dict[str, Any], known: _File) -> tuple[str, int | None]:

@@ -9,7 +9,7 @@ from conceptx.errors import InputError
 from conceptx.images.formats.reading import ENDINGS, files_below
 
 _SIGNS = (
-    ("ade20k", r"_atr\.txt\Z"),
+    ("ade20k", r"_atr\.txt\Z|(\A|/)ADE_[^/]*_seg\.png\Z"),
     ("ade20k_scenes", r"(\A|/)objectInfo150\.(txt|csv)\Z"),
     ("open_images", r"class-descriptions[^/]*\.csv\Z"),
     ("visual_genome", r"(\A|/)(scene_graphs|relationships)\.json\Z"),

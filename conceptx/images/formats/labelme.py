@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
+from xml.etree import ElementTree
 
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
-from conceptx.images.formats.columns import Box, ObjectColumns, union_box
+from conceptx.images.formats.columns import Box, ObjectColumns, first_few, union_box
 from conceptx.images.formats.json_stream import whole
 from conceptx.images.formats.reading import (
     Entry,
@@ -29,17 +30,8 @@ _Find = Callable[[str, str], str]
 
 def read_labelme(path: Path, progress: Progress = silent) -> ImageSet:
     """Read all LabelMe files below a folder, JSON and XML; pictures lie where the files say, or beside them."""
-    pictures = Pictures(existing_folder(path))
-    files = [name for name in pictures.files if name.endswith((".json", ".xml"))]
-    if not files:
-        raise InputError(str(path), "there is neither a JSON nor an XML file", "give the folder with the annotations")
     columns = ObjectColumns(str(path))
-    found: dict[str, str] = {}
-    for name in progress(files, label="annotations"):
-        read = _read_json if name.endswith(".json") else _read_xml
-        picture = read(path / name, name, pictures, columns, found)
-        if picture is not None:
-            found[picture] = name
+    pictures, found, unnamed = _read_all(path, columns, progress)
     if not found:
         raise InputError(str(path), "no file is one of LabelMe's", "give the folder with the annotations")
     names = sorted({*found, *pictures.paths})
@@ -48,6 +40,7 @@ def read_labelme(path: Path, progress: Progress = silent) -> ImageSet:
         path,
         image_table(path, [Entry(name, name) for name in names], progress),
         columns.table(),
+        notes=(f"left out: objects without a name: {first_few(unnamed)}",) if unnamed else (),
         original_splits=splits_or_none([split_of(PurePosixPath(name).parts[:-1]) for name in names]),
     )
 
@@ -59,22 +52,16 @@ def _once(where: Path, picture: str, found: dict[str, str]) -> str:
     return picture
 
 
-def _read_json(file: Path, name: str, pictures: Pictures, columns: ObjectColumns, found: dict[str, str]) -> str | None:
+def _read_json(
+    file: Path, name: str, pictures: Pictures, columns: ObjectColumns, found: dict[str, str], _: list[str]
+) -> str | None:
     held = whole(file)
     if not isinstance(held, dict) or not isinstance(held.get("shapes"), list):
         return None  # other JSON files may lie in the folder
     said = held.get("imagePath")
     picture = _beside(file, name, said if isinstance(said, str) else "", pictures)
     _once(file, picture, found)
-    parts: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
-    for place, shape in enumerate(held["shapes"]):
-        where = f"{file}, shapes[{place}]"
-        if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
-            raise InputError(where, "the shape has no label", "give it one")
-        group = shape.get("group_id")
-        key = f"group {group}" if isinstance(group, (int, str)) else f"shape {place}"
-        parts.setdefault((key, shape["label"].strip()), []).append((place, shape))
-    for number, ((_, label), shapes) in enumerate(parts.items(), start=1):
+    for number, (label, shapes) in enumerate(grouped(file, held), start=1):
         drawn = [_drawn(f"{file}, shapes[{place}]", shape) for place, shape in shapes]
         areas = [area for area, _ in drawn if area is not None]
         row = columns.add(
@@ -84,6 +71,55 @@ def _read_json(file: Path, name: str, pictures: Pictures, columns: ObjectColumns
         for flag in sorted({key for one in flags for key, value in one.items() if value is True and key.strip()}):
             columns.attribute(row, attribute_role(flag), flag)
     return picture
+
+
+def grouped(file: Path, held: Any) -> list[tuple[str, list[tuple[int, dict[str, Any]]]]]:
+    """Return the objects in a JSON file: the label of each with its shapes and their places in the list.
+
+    Shapes of one group and label are one object.
+    """
+    parts: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
+    for place, shape in enumerate(held["shapes"]):
+        where = f"{file}, shapes[{place}]"
+        if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
+            raise InputError(where, "the shape has no label", "give it one")
+        group = shape.get("group_id")
+        key = f"group {group}" if isinstance(group, (int, str)) else f"shape {place}"
+        parts.setdefault((key, shape["label"].strip()), []).append((place, shape))
+    return [(label, shapes) for (_, label), shapes in parts.items()]
+
+
+def named_objects(tree: ElementTree.Element) -> list[tuple[int, str, ElementTree.Element]]:
+    """Return the objects of an XML file that were not deleted: the place of each, its name in the picture, itself."""
+    return [
+        (place, text_of(thing, "id") or f"object {place}", thing)
+        for place, thing in enumerate(tree.findall("object"), start=1)
+        if text_of(thing, "deleted") != "1"
+    ]
+
+
+def annotation_files(path: Path) -> dict[str, str]:
+    """Return the annotation file of each picture below a folder that has one."""
+    return _read_all(path, ObjectColumns(str(path)), silent)[1]
+
+
+def _read_all(path: Path, columns: ObjectColumns, progress: Progress) -> tuple[Pictures, dict[str, str], list[str]]:
+    """Read all files into `columns`.
+
+    Return the pictures below the folder, the file of each annotated one, and the web tool's objects without a name.
+    """
+    pictures = Pictures(existing_folder(path))
+    files = [name for name in pictures.files if name.endswith((".json", ".xml"))]
+    if not files:
+        raise InputError(str(path), "there is neither a JSON nor an XML file", "give the folder with the annotations")
+    found: dict[str, str] = {}
+    unnamed: list[str] = []
+    for name in progress(files, label="annotations"):
+        read = _read_json if name.endswith(".json") else _read_xml
+        picture = read(path / name, name, pictures, columns, found, unnamed)
+        if picture is not None:
+            found[picture] = name
+    return pictures, found, unnamed
 
 
 def _drawn(where: str, shape: dict[str, Any]) -> tuple[float | None, Box | None]:
@@ -119,7 +155,9 @@ def _beside(file: Path, name: str, said: str, pictures: Pictures) -> str:
     return same[0] if same else pictures.find(str(file), wanted.name or f"{stem}.jpg", [folder.as_posix()])
 
 
-def _read_xml(file: Path, name: str, pictures: Pictures, columns: ObjectColumns, found: dict[str, str]) -> str | None:
+def _read_xml(
+    file: Path, name: str, pictures: Pictures, columns: ObjectColumns, found: dict[str, str], unnamed: list[str]
+) -> str | None:
     tree = read_xml(file)
     if tree.tag != "annotation" or (tree.find("object") is not None and tree.find("object/bndbox") is not None):
         return None
@@ -128,21 +166,18 @@ def _read_xml(file: Path, name: str, pictures: Pictures, columns: ObjectColumns,
     _once(file, image, found)
     rows: dict[str, int] = {}
     belongs: list[tuple[int, str]] = []
-    for place, thing in enumerate(tree.findall("object")):
-        where = f"{file}, object {place + 1}"
+    for place, number, thing in named_objects(tree):
+        where = f"{file}, object {place}"
         label = text_of(thing, "name")
-        if text_of(thing, "deleted") == "1":
-            continue
         if not label:
-            raise InputError(where, "the object has no name", "give it one")
+            unnamed.append(f"{name}, object {place}")
+            continue
         corners = thing.findall("polygon/pt")
         xs, ys = ([number_of(where, corner, axis) for corner in corners] for axis in "xy")
-        number = text_of(thing, "id") or f"object {place + 1}"
         if number in rows:
             raise InputError(where, f"object id {number} appears twice", "give every object its own")
-        rows[number] = columns.add(
-            image, number, label, points_box(xs, ys) if xs else None, polygon_area(xs, ys) if len(xs) > 2 else None
-        )
+        box = points_box(xs, ys) if xs else _segment_box(where, thing)
+        rows[number] = columns.add(image, number, label, box, polygon_area(xs, ys) if len(xs) > 2 else None)
         for value in filter(None, (part.strip() for part in text_of(thing, "attributes").split(","))):
             columns.attribute(rows[number], attribute_role(value), value)
         if text_of(thing, "parts/ispartof"):
@@ -151,3 +186,12 @@ def _read_xml(file: Path, name: str, pictures: Pictures, columns: ObjectColumns,
         if owner in rows:
             columns.relation(row, PART_OF, rows[owner])
     return image
+
+
+def _segment_box(where: str, thing: ElementTree.Element) -> Box | None:
+    """Return the box of an object that is painted and not drawn; None where there is none."""
+    box = thing.find("segm/box")
+    if box is None:
+        return None
+    left, top, right, bottom = (number_of(where, box, name) for name in ("xmin", "ymin", "xmax", "ymax"))
+    return left, top, max(right - left, 0.0), max(bottom - top, 0.0)

@@ -41,6 +41,25 @@ def points_box(xs: Sequence[float], ys: Sequence[float]) -> Box:
     return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 
+def polygon_mask(corners: npt.NDArray[np.float64], height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Return the pixels (height, width) whose centres are in a polygon (corners, 2): an odd number of edges left of it.
+
+    >>> polygon_mask(np.array([[1.0, 0.0], [3.0, 0.0], [3.0, 1.0], [1.0, 1.0]]), 2, 4).astype(int).tolist()
+    [[0, 1, 1, 0], [0, 0, 0, 0]]
+    """
+    mask = np.zeros((height, width), dtype=bool)
+    x0, y0 = corners.T
+    x1, y1 = np.roll(corners, -1, axis=0).T
+    centres = np.arange(width) + 0.5
+    first, last = max(0, int(np.floor(y0.min()))), min(height, int(np.ceil(y0.max())))
+    for row in range(first, last):
+        y = row + 0.5
+        crosses = (y0 <= y) != (y1 <= y)
+        at = np.sort(x0[crosses] + (y - y0[crosses]) * (x1[crosses] - x0[crosses]) / (y1[crosses] - y0[crosses]))
+        mask[row] = np.searchsorted(at, centres, side="right") % 2 == 1
+    return mask
+
+
 def run_lengths(counts: object) -> npt.NDArray[np.int64] | None:
     """Return COCO's run lengths (background and object in turn), given as numbers or as its text form.
 

@@ -84,7 +84,8 @@ class Gathered:
         self.columns = ObjectColumns(source)
         self._of_image = of_image
         self._place = {number: place for place, number in enumerate(sorted(of_image))}
-        self._keys = array("q")
+        self._keys, self._rows = array("q"), array("q")
+        self._merged_keys, self._merged_rows = array("q"), array("q")
         self._attribute_of, self._attribute = array("q"), array("i")
         self._subject, self._object, self._predicate = array("q"), array("q"), array("i")
         self._words, self._roles = Names(source), Names(source)
@@ -102,9 +103,15 @@ class Gathered:
             if not labels:
                 raise InputError(inner, "the object has no name", "give it one")
             box = _box(inner, thing)
-            for label in dict.fromkeys(labels):
+            rows = [
                 self.columns.add(str(image), str(number), label, box, box and box[2] * box[3])
-                self._keys.append(self._key(image, number))
+                for label in dict.fromkeys(labels)
+            ]
+            self._keys.append(self._key(image, number))
+            self._rows.append(rows[0])
+            for merged in _merged(thing):
+                self._merged_keys.append(self._key(image, merged))
+                self._merged_rows.append(rows[0])
 
     def attributes(self, where: str, image: int, things: Sequence[Any]) -> None:
         """Take the attributes of one image's objects."""
@@ -141,9 +148,10 @@ class Gathered:
 
     def join(self) -> None:
         """Give the objects their attributes and relations; what names an object that there is not is counted."""
-        keys = _integers(self._keys)
-        order = np.argsort(keys, kind="stable")
+        keys = np.concatenate([_integers(self._keys), _integers(self._merged_keys)])
+        order = np.argsort(keys, kind="stable")  # an object's own number comes before what was merged into others
         keys = keys[order]
+        row_of = np.concatenate([_integers(self._rows), _integers(self._merged_rows)])[order]
 
         def rows(of: array[int]) -> npt.NDArray[np.int64]:
             """Return the first row of each object, -1 where there is none."""
@@ -151,7 +159,7 @@ class Gathered:
             place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
             if not len(keys):
                 return np.full(len(wanted), -1)
-            return np.where(keys[place] == wanted, order[place], -1)
+            return np.where(keys[place] == wanted, row_of[place], -1)
 
         words, roles = self._words.array().to_pylist(), self._roles.array().to_pylist()
         of, word = rows(self._attribute_of), np.array(self._attribute, np.int64)
@@ -207,6 +215,12 @@ def _id(where: str, record: object, key: str) -> int:
 def _object_id(where: str, thing: object) -> int:
     """Return an object's number; the first release calls it `id`."""
     return _id(where, thing, "object_id" if isinstance(thing, dict) and "object_id" in thing else "id")
+
+
+def _merged(thing: dict[str, Any]) -> list[int]:
+    """Return the numbers of the objects that are one with this one; attributes and relations may go by these."""
+    numbers = thing.get("merged_object_ids")
+    return [n for n in numbers if type(n) is int and 0 <= n < _LARGEST_ID] if isinstance(numbers, list) else []
 
 
 def _list(where: str, record: dict[str, Any], key: str) -> list[Any]:
