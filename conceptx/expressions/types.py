@@ -201,9 +201,14 @@ def roles(expression: Expression) -> tuple[Role, ...]:
 
 def length(expression: Expression) -> int:
     """Return the number of atoms (classes, thresholds, owl:Thing and owl:Nothing); repeated ones count again."""
+    outer = expression
+    while isinstance(outer, Some):  # most atoms end here
+        outer = outer.filler
+    if isinstance(outer, Named):
+        return 1
     count, waiting = 0, [expression]
     while waiting:
-        inner = children(outer := waiting.pop())
-        waiting += inner
+        outer = waiting.pop()
+        waiting += children(outer)
         count += isinstance(outer, _ATOMS)
     return count

@@ -91,7 +91,8 @@ def atoms(
 def collapse(found: Statements, n_images: int) -> Extents:
     """Bring statements of the same images together, each under the shortest, then most specific, then first named."""
     lengths = np.fromiter(map(length, found.expressions), np.int64, len(found))
-    texts = [to_manchester(e) for e in found.expressions]
+    # each text is needed once: remembered ones would push out those that are asked for again
+    texts = [to_manchester.__wrapped__(e) for e in found.expressions]
     order = np.array(sorted(range(len(found)), key=lambda k: (lengths[k], -found.depths[k], texts[k])), dtype=np.int64)
     starts, images = take_rows(found.starts, found.images, order)
     same = same_rows(starts, images, n_images)

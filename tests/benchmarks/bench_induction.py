@@ -128,8 +128,11 @@ def published() -> None:
     found = induce(scenes, values, warm, extents=extents)
     done = time.perf_counter()
     proven = np.mean([u.hypotheses[0].optimal for u in found if u.hypotheses])
+    induce(scenes, values, replace(warm, search="beam"), extents=extents)
+    beamed = time.perf_counter() - done
     print(f"  {len(extents):,} distinct extents; opening {opened - start:.2f} s, atoms {made - opened:.2f} s,")
     print(f"  search {done - made:.2f} s for 64 units, certified {proven:.0%}; {done - start:.2f} s in all")
+    print(f"  by beam {beamed:.2f} s, {made - start + beamed:.2f} s in all")
     problem = Problem(values[0] >= 0.8 * values[0].max(), values[0] <= 0.2 * values[0].max())
     print(f"  plain numpy, the same formulas of one unit: about {_naive(restrict(extents, problem.used)[0]):,.0f} s")
 
