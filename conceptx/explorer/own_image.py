@@ -131,8 +131,7 @@ def _decoded(data: bytes) -> npt.NDArray[np.uint8]:
 
 
 def _firing(explorer: Explorer, key: Key, value: float) -> Firing | None:
-    learned = explorer.values(key)[explorer.members["induction"]]
-    top = float(learned.max()) if len(learned) else 0.0
+    top = explorer.tops[key]
     if value <= 0 or top <= 0:
         return None
     unit = explorer.units[key]

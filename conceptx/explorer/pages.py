@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from conceptx.report.thumbnails import Thumbnail, thumbnail
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SUGGESTED = 12
+_CHOICES = 1000
+"""Units in a list to choose from."""
 _KEPT_PICTURES = 4096
 LONGEST_PICTURE = 30.0
 """Seconds that a picture of one's own may take."""
@@ -43,6 +46,8 @@ def make_app(path: Path, port: int) -> App:
     """Return the application for the run at `path`, which will be reached at this port."""
     explorer = Explorer.open(path)
     explorer.prepare()
+    for key in list(explorer.expressions)[:1]:
+        what_if(explorer, explorer.units[key].expression or "", key)  # loads what answers are computed with
     site = _Site(explorer)
     handlers: dict[Any, Any] = {ConceptxError: site.explained, HTTPException: site.explained}
     return Guard(Starlette(routes=site.routes, exception_handlers=handlers), port)
@@ -89,6 +94,8 @@ class _Site:
         assert self._engine.loader is not None
         self._engine.loader = ChoiceLoader([FileSystemLoader(_TEMPLATES), self._engine.loader])
         self._engine.filters["finite"] = lambda value: value if np.isfinite(value) else None
+        for name in self._engine.list_templates(extensions=["html"]):
+            self._engine.get_template(name)  # compiled now, so that the first page waits no longer than the others
         self._ask = Asker(explorer)
         self._asking: asyncio.Future[OwnImage] | None = None
         self._layers = [layer.layer for layer in explorer.layers]
@@ -200,7 +207,12 @@ class _Site:
         unit = self._chosen(asked.get("unit", ""))
         answer = what_if(self._explorer, text, unit) if text.strip() else None
         pictures = () if answer is None else tuple(self._example(i, unit) for i in answer.pictures)
-        return self._page(request, "what-if.html", text=text, unit=unit, answer=answer, pictures=pictures)
+        units = self._explorer.units
+        choices = list(islice(units.values(), _CHOICES))
+        if unit is not None and units[unit] not in choices:
+            choices.append(units[unit])
+        shown = {"text": text, "unit": unit, "answer": answer, "pictures": pictures, "choices": choices}
+        return self._page(request, "what-if.html", **shown)
 
     def labels(self, request: Request) -> Response:
         """The label mapping, and what another class for a label would change."""
@@ -295,9 +307,8 @@ class _Site:
         image = self._explorer.order[place]
         value, level = 0.0, 0.0
         if unit is not None:
-            values = self._explorer.values(unit)
-            value = float(values[place])
-            low, high = min(0.0, float(values.min())), float(values.max())
+            value = float(self._explorer.values(unit)[place])
+            low, high = self._explorer.ranges[unit]
             level = (value - low) / (high - low) if high > low else 0.0
         return Example(image, self._explorer.splits[image], value, level, True, (), ())
 

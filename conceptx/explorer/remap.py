@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow.compute as pc
 
-from conceptx.annotation.scenes import build_scenes
-from conceptx.annotation.sssom import EXACT, MANUAL, NO_TERM, Row
 from conceptx.errors import InputError, did_you_mean
 from conceptx.explorer.state import Explorer, Key
 from conceptx.explorer.whatif import correlate_some
@@ -50,7 +46,7 @@ def remap(explorer: Explorer, label: str, new: str | None) -> Remapped:
     if new is not None:
         hierarchy.id(new)
     old = explorer.labels[label]
-    concerned_images = _images_with(explorer, label)
+    bearing = explorer.annotations.bearing(label)
     annotations = int(explorer.label_counts.get(label, 0))
     touched = [i for name in (old, new) if name is not None and (i := hierarchy.get(name)) is not None]
     above = (
@@ -58,21 +54,15 @@ def remap(explorer: Explorer, label: str, new: str | None) -> Remapped:
     )
     concerned = [key for key, named in explorer.named.items() if above & named]
     changes: list[Change] = []
-    if concerned and old != new and concerned_images:
-        changed = Row(label, new, NO_TERM if new is None else EXACT, 1.0, MANUAL)
-        rows = tuple(changed if row.label == label else row for row in explorer.mapping.rows)
+    if concerned and old != new and bearing.any():
         # Only images with the label can change; the others keep the extents that they have.
-        part = explorer.images.subset(concerned_images)
-        scenes, _ = build_scenes(part, replace(explorer.mapping, rows=rows), hierarchy)
-        then = Evaluator(scenes)
-        places = _places(explorer, concerned_images)
+        then = Evaluator(explorer.annotations.scenes({**explorer.labels, label: new}, bearing))
         by_expression: dict[Expression, list[Key]] = {}
         for key in concerned:
             by_expression.setdefault(explorer.expressions[key], []).append(key)
         for expression, keys in by_expression.items():
             before = explorer.evaluator.held(expression)
-            after = before.copy()
-            after[places] = then.held(expression)
+            after = np.where(bearing, then.held(expression), before)
             if np.array_equal(before, after):
                 continue
             sizes = int(before.sum()), int(after.sum())
@@ -82,17 +72,3 @@ def remap(explorer: Explorer, label: str, new: str | None) -> Remapped:
             ]
     changes.sort(key=lambda c: -abs(c.correlation[1] - c.correlation[0]))
     return Remapped(label, old, new, annotations, len(concerned), tuple(changes[:_MOST]))
-
-
-def _places(explorer: Explorer, images: list[str]) -> npt.NDArray[np.intp]:
-    wanted = set(images)
-    return np.array([i for i, image in enumerate(explorer.order) if image in wanted], dtype=np.intp)
-
-
-def _images_with(explorer: Explorer, label: str) -> list[str]:
-    """Return the images that bear a label: on an object, as their category, or as the value of an attribute."""
-    objects, images = explorer.images.objects, explorer.images.images
-    found = set(objects["image"].filter(pc.equal(objects["label"], label)).to_pylist())
-    found |= set(images["image"].filter(pc.equal(images["category"], label)).to_pylist())
-    found |= explorer.images_by_value.get(label, set())
-    return [image for image in explorer.splits if image in found]

@@ -18,6 +18,7 @@ from conceptx.annotation.scenes import Scenes
 from conceptx.annotation.sssom import read_sssom
 from conceptx.artefacts import layers_of, protocol_of, scenes_of, splits_of
 from conceptx.errors import InputError
+from conceptx.explorer.annotated import Annotations, read_annotations
 from conceptx.expressions import Expression, names, parse
 from conceptx.images.dataset import ImageSet
 from conceptx.induction.extents import Evaluator
@@ -145,12 +146,21 @@ class Explorer:
         return counts
 
     @cached_property
-    def images_by_value(self) -> dict[str, set[str]]:
-        """The images in which something has an attribute value of this label."""
-        found: dict[str, set[str]] = {}
-        for image, value in self._values():
-            found.setdefault(value, set()).add(image)
-        return found
+    def annotations(self) -> Annotations:
+        """The annotations, ready to be read with other classes for the labels."""
+        return read_annotations(self.images, self.order, self.hierarchy)
+
+    @cached_property
+    def tops(self) -> dict[Key, float]:
+        """The maximum of every unit over the induction images, from 0; 0 without any."""
+        places = self.members["induction"]
+        found = ((key, values[places]) for key, values in self._rows.items())
+        return {key: float(learned.max(initial=0.0)) for key, learned in found}
+
+    @cached_property
+    def ranges(self) -> dict[Key, tuple[float, float]]:
+        """The least value or 0, whichever is less, and the greatest value of every unit over all images."""
+        return {key: (min(0.0, float(v.min())), float(v.max())) for key, v in self._rows.items()}
 
     def _values(self) -> Iterator[tuple[str, str]]:
         columns = (self.images.objects[name].to_pylist() for name in ("image", "attributes"))
@@ -172,5 +182,7 @@ class Explorer:
         """Compute now what every question needs, so that the first one waits no longer than the others."""
         for name in ("units", "expressions", "named", "order", "row_of", "members", "held_out", "standardised"):
             getattr(self, name)
-        for name in ("evaluator", "mapping", "labels", "label_counts", "images_by_value", "_rows"):
+        for name in ("evaluator", "mapping", "labels", "label_counts", "annotations", "_rows", "tops", "ranges"):
             getattr(self, name)
+        for expression in self.expressions.values():
+            self.evaluator.held(expression)

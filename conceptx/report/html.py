@@ -2,7 +2,8 @@
 
 `render` gives one file that holds everything; `render_folder` gives an index page and one page for each unit, which
 load their pictures from files as they scroll into view. Every text from data is escaped by the template engine; a page
-allows itself only its own style sheet and its own script, by their digests.
+allows itself only its own style sheet and its own script, by their digests. The units' pages have no script, and share
+one style sheet in a file, because there are thousands of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 MAX_UNITS_IN_FULL = 400
 MAX_THUMBNAILS = 2500
 """What a single file holds; further units keep a line in the page and their evidence in report.json."""
+
+STYLE_OF_UNITS = "pages.css"
 
 BRIEF_ON_A_PAGE = 64
 """So many units that are not reported in detail share a page of the folder."""
@@ -52,11 +56,14 @@ def render(evidence: Evidence, pictures: Pictures) -> str:
 
 
 def render_folder(evidence: Evidence, pictures: Pictures) -> Iterator[tuple[str, str]]:
-    """Yield (path, content) of the index page and of the units' pages; thumbnails lie in ``thumbs/``.
+    """Yield (path, content) of the index page, of the units' pages and of their style sheet.
+
+    Thumbnails lie in ``thumbs/``.
 
     The units in detail have a page each, the others share pages.
     """
     anchor = _anchors(evidence)
+    yield f"units/{STYLE_OF_UNITS}", _style(False)
     detailed, brief = evidence.units[: evidence.in_detail], evidence.units[evidence.in_detail :]
     name = {_key(u): f"{anchor(u).removeprefix('unit-')}.html" for u in detailed}
     for i, unit in enumerate(brief):
@@ -70,13 +77,13 @@ def render_folder(evidence: Evidence, pictures: Pictures) -> Iterator[tuple[str,
         before = evidence.units[i - 1] if i else None
         after = evidence.units[i + 1] if i + 1 < len(evidence.units) else None
         page = inside | {"unit": unit, "before": before, "after": after}
-        yield f"units/{name[_key(unit)]}", _page("page.html", page, policy, script=False)
+        yield f"units/{name[_key(unit)]}", _page("page.html", page, policy, inside_folder=True)
     pages = -(-len(brief) // BRIEF_ON_A_PAGE)
     for i in range(pages):
         some = brief[i * BRIEF_ON_A_PAGE : (i + 1) * BRIEF_ON_A_PAGE]
         beside = {"before": _shared_page(i - 1) if i else None, "after": _shared_page(i + 1) if i + 1 < pages else None}
         page = inside | beside | {"some": some, "number": i + 1, "pages": pages}
-        yield f"units/{_shared_page(i)}", _page("brief.html", page, policy, script=False)
+        yield f"units/{_shared_page(i)}", _page("brief.html", page, policy, inside_folder=True)
 
 
 def _shared_page(i: int) -> str:
@@ -132,15 +139,17 @@ def _anchors(evidence: Evidence) -> Callable[[UnitEvidence], str]:
     return lambda unit: f"unit-{layers[unit.layer]}-{unit.index}"
 
 
-def _page(template: str, values: Mapping[str, Any], images: str, script: bool = True) -> str:
-    style = _style(script)
-    code = asset("report.js")
-    policy = (
-        f"default-src 'none'; base-uri 'none'; form-action 'none'; {images}; style-src '{_csp_digest(style)}'; "
-        f"script-src {repr(_csp_digest(code)) if script else repr('none')}"
-    )
-    content = {**values, "style": Markup(style), "script": Markup(code) if script else None, "policy": policy}
-    return environment().get_template(template).render(content)
+def _page(template: str, values: Mapping[str, Any], images: str, inside_folder: bool = False) -> str:
+    """Return a page: one with a style sheet and a script of its own, or one of the folder's with the shared sheet."""
+    policy = f"default-src 'none'; base-uri 'none'; form-action 'none'; {images}; "
+    if inside_folder:
+        own: dict[str, Any] = {"style": None, "script": None, "sheet": STYLE_OF_UNITS}
+        policy += "style-src 'self' file:; script-src 'none'"
+    else:
+        style, code = _style(True), asset("report.js")
+        own = {"style": Markup(style), "script": Markup(code)}
+        policy += f"style-src '{_csp_digest(style)}'; script-src '{_csp_digest(code)}'"
+    return environment().get_template(template).render({**values, **own, "policy": policy})
 
 
 @cache
@@ -151,10 +160,7 @@ def asset(name: str) -> str:
 
 @cache
 def _style(index: bool) -> str:
-    """Return the style sheet without its blanks, for a unit's page without what only the index page needs.
-
-    Thousands of pages carry it.
-    """
+    """Return the style sheet without its blanks, for the units' pages without what only the index page needs."""
     style = asset("report.css")
     if not index:
         style = re.sub(r"/\* Only for the index page\. \*/.*?/\* For all pages\. \*/", "", style, flags=re.DOTALL)
@@ -239,17 +245,20 @@ def _gone(example: Example, why: str) -> Markup:
 
 
 def _boxes(example: Example, thumbnail: Thumbnail) -> str:
+    """Return one path for the wanted objects and one for the excluded ones: half the bytes of a rectangle each."""
     width, height = thumbnail.width, thumbnail.height
-    return "".join(
-        f'<rect class="{"box" if box.wanted else "box excluded"}" x="{box.x * width:.1f}" y="{box.y * height:.1f}" '
-        f'width="{box.w * width:.1f}" height="{box.h * height:.1f}"/>'
-        for box in example.boxes
-    )
+    paths: dict[str, list[str]] = {}
+    for box in example.boxes:
+        shares = (box.x * width, box.y * height, box.w * width, box.h * height)
+        x, y, w, h = (f"{share:.1f}".removesuffix(".0") for share in shares)
+        paths.setdefault("box" if box.wanted else "box excluded", []).append(f"M{x} {y}h{w}v{h}h-{w}z")
+    return "".join(f'<path class="{kind}" d="{"".join(drawn)}"/>' for kind, drawn in paths.items())
 
 
 def spoken(example: Example) -> str:
     """Describe an image for those who do not see it."""
-    boxes = [text.short(box.label, 30) for box in example.boxes if box.wanted]
+    marked = Counter(text.short(box.label, 30) for box in example.boxes if box.wanted)
+    boxes = [f"{n} × {label}" if n > 1 else label for label, n in marked.items()]
     holds = {True: "the explanation holds", False: "the explanation does not hold", None: ""}[example.matches]
     parts = [
         f"Image {text.short(example.image, 60)}",
@@ -326,6 +335,7 @@ def environment() -> Environment:
         "controls_sentence": measures.controls_sentence,
         "floor_sentences": measures.floor_sentences,
         "measures": measures.measures,
+        "nothing_sentences": measures.nothing_sentences,
         "plots": plots,
         "unit_sentence": measures.unit_sentence,
     }

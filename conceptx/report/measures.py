@@ -71,6 +71,26 @@ def unit_sentence(unit: UnitEvidence) -> str:
             return "Unexplained: nothing that could be said of the images stands out for this unit."
 
 
+def nothing_sentences(evidence: Evidence) -> list[str]:
+    """Return what it means that no explanation was confirmed, and what would help; nothing where one was."""
+    if evidence.verdicts["confirmed"] or not evidence.units:
+        return []
+    splits = evidence.data.splits
+    learned, held_out = splits.get("induction", 0), sum(n for split, n in splits.items() if split != "induction")
+    said = ["That says nothing was shown, not that the units stand for nothing."]
+    floor = evidence.layers[0].floor.search
+    if floor is not None and evidence.objective == "correlation":
+        said.append(
+            f"On the {plural(learned, 'image')} of the search luck alone reaches a correlation of {number(floor)}, and "
+            "only a unit above that could be explained."
+        )
+    said.append(
+        f"{plural(held_out, 'image was', 'images were')} held out for the tests. More labelled images make luck "
+        "smaller and the tests stronger; labels that name what the network may look at make better explanations."
+    )
+    return said
+
+
 def floor_sentences(evidence: Evidence) -> list[str]:
     """Return the noise floor of a run in words, and what became of the controls that are no part of it."""
     floor = evidence.layers[0].floor

@@ -60,11 +60,23 @@ def control_dots(controls: Sequence[Controls], symbol: str) -> Markup:
     rows = []
     for row, kind in enumerate(controls):
         y = 18 + row * 16
-        # Lines of no length with round ends are dots, at a third of the bytes of circles, in every unit's page.
-        dots = "".join(f"M{_n(_strip_x(v))} {_n(y + (i * 5 % 9) - 4)}h0" for i, v in enumerate(kind.search))
+        places = [(round(2 * _strip_x(v)), y + i * 5 % 9 - 4) for i, v in enumerate(kind.search)]
+        dots = _dots(list(dict.fromkeys(places)))
         look = "dots" if kind.kind in CONTROL_KINDS else "dots beside"
         rows.append(f'<g class="{look}"><text x="0" y="{y + 4}">{escape(kind.kind)}</text><path d="{dots}"/></g>')
     return Markup(f'<symbol id="{escape(symbol)}" overflow="visible">{"".join(rows)}</symbol>')
+
+
+def _dots(places: Sequence[tuple[int, int]]) -> str:
+    """Return a path with a dot at each place (half pixels, pixels).
+
+    Lines of no length with round ends are dots, and steps from one to the next are short: this is in every unit's page.
+    """
+    made, x, y = [], 0, 0
+    for across, down in places:
+        made.append(f"m{_n((across - x) / 2)} {down - y}h0")
+        x, y = across, down
+    return "".join(made)
 
 
 def _listed(controls: Sequence[Controls]) -> str:

@@ -38,6 +38,7 @@ _PREFIXES = {
     "skos": "http://www.w3.org/2004/02/skos/core#",
     "sssom": "https://w3id.org/sssom/",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
+    turtle.PREFIX: BASE,
 }
 _ESTIMATES = {"tla": "tla", "non_tla": "nonTla", "auroc": "auroc", "auprc": "auprc", "correlation": "correlation"}
 _NUMBERS = {

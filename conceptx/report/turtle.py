@@ -7,8 +7,10 @@ written in place here, where they need no names.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 
+from conceptx.annotation.iris import BASE
 from conceptx.expressions import And, Count, Expression, Named, Not, Nothing, Only, Or, Role, Some, Thing, Value
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -18,8 +20,16 @@ _FACETS = {">=": "minInclusive", ">": "minExclusive", "<=": "maxInclusive", "<":
 Namer = Callable[[str], str]
 
 
+PREFIX = "x"
+"""The prefix that a document declares for its own names, which are most of all that it says."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_](?:(?:[A-Za-z0-9_:.-]|%[0-9A-F]{2})*(?:[A-Za-z0-9_:-]|%[0-9A-F]{2}))?")
+
+
 def iri(text: str) -> str:
-    """Return an IRI between angle brackets; characters that may not stand there are percent-encoded."""
+    """Return an IRI: with the prefix of own names, or in angle brackets with odd characters percent-encoded."""
+    if text.startswith(BASE) and _PLAIN.fullmatch(own := text.removeprefix(BASE)):
+        return f"{PREFIX}:{own}"
     kept = (c if c > " " and c not in _NOT_IN_IRI else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
     return f"<{''.join(kept)}>"
 

@@ -7,6 +7,7 @@ that "contains “Beds”" has at least one annotated object of that class; "no"
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from conceptx.expressions import (
@@ -132,7 +133,7 @@ def _relation(role: Role, amount: str, filler: Expression, label_of: LabelOf) ->
     noun = _noun(filler, label_of)
     if role.inverse:
         return f"are what {amount}{noun} {_verb(role.name)}"
-    kind = _VALUE_ROLES.get(role.name)
+    kind = _kind(role.name)
     if kind is None:
         return f"{_verb(role.name)} {amount}{noun}"
     match amount:
@@ -149,7 +150,14 @@ def _relation(role: Role, amount: str, filler: Expression, label_of: LabelOf) ->
 def _verb(role: str) -> str:
     if role in _ROLE_VERBS:
         return _ROLE_VERBS[role]
-    return f"have as {_VALUE_ROLES[role]}" if role in _VALUE_ROLES else f"have as “{plain_label(role)}”"
+    return f"have as {_kind(role) or f'“{plain_label(role)}”'}"
+
+
+def _kind(role: str) -> str | None:
+    """Return what a role's values are, where its name tells: the colour of `hasColor`, or x y of any `hasXY`."""
+    if role in _VALUE_ROLES or not re.fullmatch("has([A-Z][a-z]+)+", role):
+        return _VALUE_ROLES.get(role)
+    return " ".join(re.findall("[A-Z][a-z]+", role)).lower()
 
 
 def _noun(filler: Expression, label_of: LabelOf) -> str:

@@ -6,6 +6,7 @@ Callers need `write_report`.
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from conceptx.files import digest_file, write_json, write_many, write_text
 from conceptx.progress import Progress, silent
 from conceptx.report.card import model_card
 from conceptx.report.crate import crate
+from conceptx.report.digits import with_ten_digits
 from conceptx.report.evidence import gather
 from conceptx.report.export import csv_files
 from conceptx.report.html import Pictures, render, render_folder, shown_images, thumbnail_names
@@ -31,7 +33,8 @@ def write_report(
     the paths of all that was written into the folder `out`; pages and pictures of an earlier report are removed.
     """
     out = Path(out)
-    evidence = gather(inputs, progress)
+    short = with_ten_digits(inputs)
+    evidence = gather(short, progress)
     pictures = None
     if inputs.image_set is not None:
         pictures = thumbnails(inputs.image_set, shown_images(evidence, single_file), progress)
@@ -44,8 +47,8 @@ def write_report(
         names += _write_folder(evidence, pictures, out, progress)
     write_text(out / "report.json", evidence.to_json())
     write_json(out / "report.schema.json", report_schema())
-    texts = csv_files(evidence, inputs) | {
-        "report.ttl": to_turtle(evidence, inputs),
+    texts = csv_files(evidence, replace(inputs, beside=short.beside)) | {
+        "report.ttl": to_turtle(evidence, short),
         "model-card.md": model_card(evidence),
     }
     for name, content in texts.items():
@@ -57,7 +60,7 @@ def write_report(
 
 def _write_folder(evidence: Evidence, pictures: Pictures, out: Path, progress: Progress) -> list[str]:
     """Write the index page, the units' pages and the thumbnails; return the names of all but the index page."""
-    pages = progress(render_folder(evidence, pictures), total=len(evidence.units) + 1, label="report: pages")
+    pages = progress(render_folder(evidence, pictures), total=len(evidence.units) + 2, label="report: pages")
     files = chain(
         ((name, pictures[image].data) for image, name in thumbnail_names(pictures) if pictures is not None),
         ((name, content.encode()) for name, content in pages),

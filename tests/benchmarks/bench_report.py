@@ -1,8 +1,9 @@
 """How long a report takes, how large it is and how soon its first page is painted, on made-up runs of growing size.
 
-`python tests/benchmarks/bench_report.py [--largest]` prints one line a size. Each build runs in a process
-of its own, so that its peak memory is its own; the first paint is measured by headless Chromium from the files on disk
-where it is installed.
+`python tests/benchmarks/bench_report.py [--largest] [--rich] [--run FOLDER]` prints one block a size. The units repeat
+a few that were searched, or (`--rich`) are those of a whole run of `synthetic_run`, most of them confirmed, with boxes,
+checks, counter-examples and ensembles of their own. Each build runs in a process of its own, so that its peak memory is
+its own; the first paint is measured by headless Chromium from the files on disk where it is installed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from conceptx.activations.store import Activations
 from conceptx.report import ReportInput, write_report
+from tests.benchmarks.synthetic_run import make_large_run
 from tests.report.worlds import TinyImages, make_world
 
 SIZES = ((64, 3_000), (512, 10_000))
@@ -87,9 +89,17 @@ def world(units: int, images: int) -> ReportInput:
     return replace(small, **tables, beside=beside, activations=(activations,), image_set=image_set)
 
 
-def build(units: int, images: int, out: Path) -> dict[str, float]:
+def inputs_of(run: Path) -> ReportInput:
+    """Return the input of the report of a run."""
+    from conceptx.artefacts import report_input
+    from conceptx.inputs import Given
+    from conceptx.run import Run
+
+    return report_input(Run.open(run), Given())
+
+
+def build(inputs: ReportInput, out: Path) -> dict[str, float]:
     """Build one report, and return seconds by part, megabytes on disk and of memory."""
-    inputs = world(units, images)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for i in range(64):
         encoded(i)
@@ -97,15 +107,17 @@ def build(units: int, images: int, out: Path) -> dict[str, float]:
     write_report(inputs, out, seconds_of.progress)
     took, worked = time.perf_counter() - start, time.process_time() - cpu
     files = [path for path in out.rglob("*") if path.is_file()]
+    sizes: dict[str, float] = {}
+    for path in files:
+        kind = path.suffix.removeprefix(".") if path.parent == out else path.parent.name
+        sizes[kind] = sizes.get(kind, 0.0) + path.stat().st_size / 1e6
     return {
         "seconds": took,
         "cpu seconds": worked,
         **{f"  {label}": seconds for label, seconds in seconds_of.found.items()},
         "folder MB": sum(path.stat().st_size for path in files) / 1e6,
+        **{f"  {kind}": size for kind, size in sorted(sizes.items())},
         "files": len(files),
-        "index.html MB": (out / "index.html").stat().st_size / 1e6,
-        "report.json MB": (out / "report.json").stat().st_size / 1e6,
-        "report.ttl MB": (out / "report.ttl").stat().st_size / 1e6,
         "peak memory MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         "of it inputs MB": before / 1e3,
     }
@@ -174,21 +186,38 @@ def main() -> None:
     """Print one block a size."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--largest", action="store_true", help="also 2,048 × 50,000 and 20,000 × 400")
-    options.add_argument("--one", nargs=3, metavar=("UNITS", "IMAGES", "FOLDER"), help=argparse.SUPPRESS)
+    options.add_argument("--rich", action="store_true", help="make whole runs, and the reports of these")
+    options.add_argument("--run", type=Path, help="build the report of this run anew instead, beside it")
+    options.add_argument("--one", nargs=2, metavar=("SOURCE", "FOLDER"), help=argparse.SUPPRESS)
     asked = options.parse_args()
     if asked.one:
-        units, images, folder = asked.one
-        print(json.dumps(build(int(units), int(images), Path(folder))))
+        source, out = asked.one
+        units, _, images = source.partition("x")
+        inputs = world(int(units), int(images)) if units.isdigit() else inputs_of(Path(source))
+        print(json.dumps(build(inputs, Path(out))))
+        return
+    if asked.run:
+        measure(str(asked.run), str(asked.run))
         return
     for units, images in (*SIZES, *(LARGEST if asked.largest else ())):
+        name = f"{units:,} units × {images:,} images"
+        if not asked.rich:
+            measure(f"{units}x{images}", name)
+            continue
         with scratch() as folder:
-            command = [sys.executable, __file__, "--one", str(units), str(images), str(folder / "report")]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            found["first paint ms"] = first_paint(folder / "report" / "index.html", folder / "profile")
-        print(f"{units:,} units × {images:,} images")
-        for name, value in found.items():
-            print(f"  {name:24} {value:10.2f}")
+            measure(str(make_large_run(folder, units, images).path), name)
+
+
+def measure(source: str, name: str) -> None:
+    """Print the block of one report."""
+    with scratch() as folder:
+        command = [sys.executable, __file__, "--one", source, str(folder / "report")]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        found["first paint ms"] = first_paint(folder / "report" / "index.html", folder / "profile")
+    print(name)
+    for what, value in found.items():
+        print(f"  {what:24} {value:10.2f}")
 
 
 if __name__ == "__main__":

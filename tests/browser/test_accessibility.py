@@ -40,7 +40,14 @@ def test_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = replace(world, beside={}, plan={}, missing=["effects.parquet: there is no such file"])
     write_report(bare, tmp_path / "many")
     pages |= {"many": tmp_path / "many" / "index.html", "shared": tmp_path / "many" / "units" / "more-1.html"}
-    passes({name: path.read_text(encoding="utf-8") for name, path in pages.items()}, tmp_path)
+    passes({name: _whole(path) for name, path in pages.items()}, tmp_path)
+
+
+def _whole(path: Path) -> str:
+    """Return a page with the style sheet that it shares, so that it can be shown elsewhere."""
+    sheet = path.with_name("pages.css")
+    style = f"<style>{sheet.read_text(encoding='utf-8')}</style>" if sheet.exists() else ""
+    return path.read_text(encoding="utf-8").replace('<link rel="stylesheet" href="pages.css">', style)
 
 
 def test_the_explorer(tmp_path: Path) -> None:

@@ -145,6 +145,23 @@ def test_another_class_changes_what_a_whole_rebuild_says(explorer: Explorer) -> 
         remap(explorer, "bedd", "Beds")
 
 
+def test_the_script_gets_the_answer_alone_and_a_list_of_units_is_bounded(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for address in ("/what-if?expression=Beds&unit=0/2", "/labels?label=bed&class=Toilets"):
+        page, part = (client.get(address, headers={"x-part": flag}).text for flag in ("0", "1"))
+        assert "<form" in page and "<form" not in part
+        answers = [re.search(r'<div id="answer".*', text, re.DOTALL) for text in (page, part)]
+        assert all(answers)
+        assert answers[1][0].split("</div>")[0] == answers[0][0].split("</div>")[0]  # type: ignore[index]
+    assert client.get("/what-if").text.count("<option") == 4
+    monkeypatch.setattr("conceptx.explorer.pages._CHOICES", 1)
+    page = client.get("/what-if?unit=0/2").text
+    assert page.count("<option") == 3
+    assert '<option value="0/2" selected>' in page
+    assert "best explained units" in page
+
+
 def test_notes_are_kept_and_exported(run: Path, client: TestClient) -> None:
     told = {"marked": "1", "text": '=1+1 <script>alert("x")</script>'}
     answer = client.post("/unit/0/0/note", data=told, headers={"origin": HERE})

@@ -73,7 +73,7 @@ def test_writes_the_same_bytes_for_the_same_inputs(world: ReportInput, make: Wor
     names = [path.name for path in first]
     assert names[:2] == ["index.html", "report.json"]
     assert sorted(p for p in (tmp_path / "a" / "report").rglob("*") if p.is_file()) == sorted(first)
-    assert len(list((tmp_path / "a" / "report" / "units").iterdir())) == 8
+    assert len(list((tmp_path / "a" / "report" / "units").glob("*.html"))) == 8
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
@@ -118,7 +118,11 @@ def test_pages_of_the_folder_lead_to_one_another_and_to_pictures(world: ReportIn
         if path.suffix != ".html":
             continue
         page = Page(path.read_text(encoding="utf-8"))
-        assert not {"link", "iframe", "object", "embed", "base"} & set(page.tags)
+        assert not {"iframe", "object", "embed", "base"} & set(page.tags)
+        sheets = [(name, value) for tag, name, value in page.attributes if tag == "link"]
+        own_sheet = [("rel", "stylesheet"), ("href", "pages.css")]
+        assert sheets == ([] if path.name == "index.html" else own_sheet)
+        assert page.tags.count("style") == page.tags.count("script") == (path.name == "index.html")
         ids = page.all("id")
         assert len(ids) == len(set(ids))
         for target in (*page.all("href"), *page.all("src")):
@@ -129,6 +133,19 @@ def test_pages_of_the_folder_lead_to_one_another_and_to_pictures(world: ReportIn
                 assert f'id="{anchor}"' in other.read_text(encoding="utf-8"), target
         policy = page.all("content")[0]
         assert "default-src 'none'" in policy and "unsafe" not in policy
+
+
+def test_a_report_without_any_confirmed_unit_says_what_that_means(make: World) -> None:
+    said = "No explanation was confirmed"
+    clear = make(n_images=300, n_units=6)
+    assert gather(clear).verdicts["confirmed"] > 0
+    assert said not in page_of(clear)
+    noise = make(n_images=40, n_units=4, noise=50.0)
+    text = page_of(noise)
+    assert gather(noise).verdicts["confirmed"] == 0
+    assert said in text
+    assert "On the 24 images of the search luck alone reaches" in text
+    assert "16 images were held out" in text
 
 
 def test_an_earlier_report_leaves_nothing_behind(world: ReportInput, tmp_path: Path) -> None:
