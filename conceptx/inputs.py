@@ -6,6 +6,7 @@ mapping, by the rooms' own functions; `pipeline` calls them as the first three s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -181,14 +182,20 @@ def _labelled(images: ImageSet, run: Run) -> ImageSet:
 
 
 def _listing(path: Path) -> str:
-    """Return a digest over the names, sizes and times of the files at or below `path`."""
+    """Return a digest over the names, sizes and times of the files at or below `path`, but for those of run folders."""
     _existing(path)
     base = path.parent if path.is_file() else path
     entries = []
-    for file in sorted(p for p in base.rglob("*") if p.is_file()):
-        stat = file.stat()
-        entries.append((file.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns))
-    return digest_json([path.name, entries])
+    for folder, folders, files in os.walk(base):
+        if Path(folder) != base and "run.toml" in files:
+            folders.clear()
+            continue
+        for name in files:
+            file = Path(folder, name)
+            if file.is_file():
+                stat = file.stat()
+                entries.append((file.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns))
+    return digest_json([path.name, sorted(entries)])
 
 
 def _existing(path: Path) -> Path:

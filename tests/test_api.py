@@ -16,7 +16,7 @@ from conceptx.cli.summary import print_parity
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
 from conceptx.images.rendered import render_world
-from conceptx.inputs import Given, image_set_of
+from conceptx.inputs import Given, _listing, image_set_of
 from conceptx.pipeline import run_stages, start_run
 from conceptx.progress import silent
 from conceptx.request import Request
@@ -97,6 +97,18 @@ def test_a_missing_picture_is_skipped_and_told(tmp_path: Path) -> None:
     (folder / names[4]).unlink()
     with pytest.raises(InputError, match="2 of 100"):
         explain(tmp_path / "run", f"table:{folder / 'images.csv'}")
+
+
+def test_a_run_beside_its_images_is_no_change_of_them(tmp_path: Path) -> None:
+    (tmp_path / "images.csv").write_text("image\n", encoding="utf-8")
+    before = _listing(tmp_path / "images.csv")
+    (tmp_path / "run" / "report").mkdir(parents=True)
+    (tmp_path / "run" / "run.toml").write_text("", encoding="utf-8")
+    (tmp_path / "run" / "report" / "index.html").write_text("", encoding="utf-8")
+    assert _listing(tmp_path / "images.csv") == before
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "1.png").write_bytes(b"")
+    assert _listing(tmp_path / "images.csv") != before
 
 
 def test_too_many_truncated_pictures_are_fatal(tmp_path: Path) -> None:

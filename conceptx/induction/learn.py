@@ -256,15 +256,17 @@ def _explain(
     sizes = language_sizes(extents.lengths.tolist(), settings.max_length, settings.negation)
     n = len(next((u.values for u in units if u is not None), ()))
     language = Language(extents, full, n, sizes, settings.objective, settings.top)
-    outcomes = iter(
-        _search(Index.of(extents, settings.device), [u.goal for u in units if u is not None], sizes, settings, progress)
-    )
-    return [
-        Explained((), (), 0, "the unit has one value on all images")
-        if unit is None
-        else rank(unit, next(outcomes), language)
-        for unit in units
-    ]
+    goals = [u.goal for u in units if u is not None]
+    outcomes = iter(_search(Index.of(extents, settings.device), goals, sizes, settings, progress))
+    pairs = [(unit, None if unit is None else next(outcomes)) for unit in units]
+
+    def ranked(pair: tuple[Unit | None, Outcome | None]) -> Explained:
+        unit, outcome = pair
+        if unit is None or outcome is None:
+            return Explained((), (), 0, "the unit has one value on all images")
+        return rank(unit, outcome, language)
+
+    return list(progress(in_threads(ranked, pairs, settings.threads), total=len(pairs), label="ranking"))
 
 
 def _search(

@@ -47,9 +47,9 @@ class Unit:
     goal: Target
     on_counts: bool
 
-    def scores(self, held: Bools) -> dict[str, float]:
-        """Return every score of an extent."""
-        return scores.score_all(self.values, held, self.positive & self.used, self.used & ~self.positive)
+    def scores(self, held: Bools, known: scores.Order) -> dict[str, float]:
+        """Return every score of an extent; `known` is the order of the unit's values."""
+        return scores.score_all(self.values, held, self.positive & self.used, self.used & ~self.positive, known)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,13 +101,14 @@ def rank(unit: Unit, outcome: Outcome, language: Language) -> Explained:
     frontier = _frontier(ranked)
     steps, proposed = _steps(unit, frontier, language)
     chosen, rewordings = _diverse(ranked, [ranked[0], proposed], language.top, language)
-    best = unit.scores(language.held(ranked[0].formula))[language.objective]
+    known = scores.order(unit.values)
+    best = unit.scores(language.held(ranked[0].formula), known)[language.objective]
     whole = len(outcome.certified) == len(language.sizes) and outcome.certified[-1]
     bound = best if whole else max(best, unit.goal.reported(outcome.bound))
     hypotheses: list[Hypothesis] = []
     for c in sorted(chosen, key=order):
         held = language.held(c.formula)
-        values = unit.scores(held)
+        values = unit.scores(held, known)
         expression = language.express(c.formula)
         twins, n_twins = _twins(c.formula, language)
         hypotheses.append(

@@ -75,44 +75,32 @@ class Weights:
 
 def arrange(q: Floats) -> Layout:
     """Lay out images by q, the highest first, in about n / 16 + 64 lanes of as equal q as possible."""
+    from conceptx.induction.kernels.lanes import cut
+
     n = len(q)
     order = np.argsort(-q, kind="stable")
     ranked = q[order]
-    lane = _lanes(ranked, 0.0)
+    lane = np.zeros(n, dtype=np.int64)
     most = n // LANE + 64
-    if n and lane[-1] >= most:
+    used = cut(ranked, 0.0, LANE, lane)
+    if used > most:
         width, step = 0.0, float(ranked[0] - ranked[-1])
         for _ in range(24):
             step /= 2
-            if _lanes(ranked, width + step)[-1] >= most:
+            if cut(ranked, width + step, LANE, lane) > most:
                 width += step
-        lane = _lanes(ranked, width + step)
-    lanes = -(-(int(lane[-1]) + 1 if n else 1) // _VECTOR) * _VECTOR
+        used = cut(ranked, width + step, LANE, lane)
+    lanes = -(-max(used, 1) // _VECTOR) * _VECTOR
     starts = np.searchsorted(lane, np.arange(lanes + 1))
     slots = lane * LANE + np.arange(n) - starts[lane]
     slot = np.empty(n, dtype=np.int64)
     slot[order] = slots
     high, low, exact = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes * LANE)
-    used = np.diff(starts) > 0
-    high[used], low[used] = ranked[starts[:-1][used]], ranked[starts[1:][used] - 1]
+    full = np.diff(starts) > 0
+    high[full], low[full] = ranked[starts[:-1][full]], ranked[starts[1:][full] - 1]
     exact[slots] = ranked
     filled = ((1 << np.diff(starts)) - 1).astype(np.uint16)
     return Layout(slot, high, low, filled, exact)
-
-
-def _lanes(ranked: Floats, width: float) -> Ints:
-    """Return the lane of each of the values (highest first): up to 16 values no further than `width` apart."""
-    n = len(ranked)
-    ends = np.searchsorted(-ranked, -(ranked - width), side="right")
-    ends = np.minimum(ends, np.arange(n) + LANE)
-    lane = np.zeros(n, dtype=np.int64)
-    place = 0
-    firsts = []
-    while place < n:
-        firsts.append(place)
-        place = int(ends[place])
-    lane[firsts[1:]] = 1
-    return np.cumsum(lane)
 
 
 def brackets(target: Target) -> list[Bracket]:

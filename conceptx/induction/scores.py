@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 class Counts(NamedTuple):
@@ -89,12 +90,34 @@ def cosine(values: npt.ArrayLike, extent: Bools) -> float:
     return float(x[extent].sum()) / math.sqrt(square) if square > 0 else math.nan
 
 
-def auroc(values: npt.ArrayLike, extent: Bools) -> float:
+class Order(NamedTuple):
+    """The order of a unit's values, which many extents share: images from the highest value, the last place of each
+    distinct value among them, and mid-ranks (see `mid_ranks`).
+    """
+
+    images: Ints
+    last: Ints
+    ranks: Floats
+
+
+def order(values: npt.ArrayLike) -> Order:
+    """Return the order of values (n,)."""
+    x = np.asarray(values, dtype=np.float64)
+    images = np.argsort(-x, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(x[images])), x.size - 1) if x.size else np.zeros(0, dtype=np.int64)
+    sizes = np.diff(last, prepend=-1)
+    ranks = np.empty(x.size)
+    ranks[images] = np.repeat(x.size - last + (sizes - 1) / 2, sizes)
+    return Order(images, last, ranks)
+
+
+def auroc(values: npt.ArrayLike, extent: Bools, known: Order | None = None) -> float:
     """Return the chance that an image inside has a higher value than one outside, equal values counting half."""
     k, other = int(np.count_nonzero(extent)), int(np.count_nonzero(~extent))
     if not k or not other:
         return math.nan
-    return (float(mid_ranks(values)[extent].sum()) - k * (k + 1) / 2) / (k * other)
+    ranks = mid_ranks(values) if known is None else known.ranks
+    return (float(ranks[extent].sum()) - k * (k + 1) / 2) / (k * other)
 
 
 def spearman(values: npt.ArrayLike, extent: Bools) -> float:
@@ -102,16 +125,15 @@ def spearman(values: npt.ArrayLike, extent: Bools) -> float:
     return correlation(mid_ranks(values), extent)
 
 
-def auprc(values: npt.ArrayLike, extent: Bools) -> float:
+def auprc(values: npt.ArrayLike, extent: Bools, known: Order | None = None) -> float:
     """Return the average precision: the sum over distinct values v, from the highest, of
     (recall at v - recall at the value above) · precision at v, where all images of value ≥ v count as found.
     """
-    x, k = np.asarray(values, dtype=np.float64), int(np.count_nonzero(extent))
-    if not k or k == x.size:
+    k = int(np.count_nonzero(extent))
+    if not k or k == extent.size:
         return math.nan
-    order = np.argsort(-x, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(x[order])), x.size - 1)
-    found = np.cumsum(extent[order])[last]
+    images, last, _ = order(values) if known is None else known
+    found = np.cumsum(extent[images])[last]
     return float(np.sum(np.diff(found, prepend=0) * found / (last + 1)) / k)
 
 
@@ -130,18 +152,22 @@ def firing(values: npt.ArrayLike) -> Bools:
     are shifted or scaled. No image of a constant unit fires.
     """
     x = _centred(values)
-    order = np.argsort(-x, kind="stable")
-    ends = np.flatnonzero(np.diff(x[order])) + 1
+    images = np.argsort(-x, kind="stable")
+    ends = np.flatnonzero(np.diff(x[images])) + 1
     if not len(ends):
         return np.zeros(x.size, dtype=bool)
-    between = np.cumsum(x[order])[ends - 1] ** 2 / (ends * (x.size - ends) / x.size)
+    between = np.cumsum(x[images])[ends - 1] ** 2 / (ends * (x.size - ends) / x.size)
     fires = np.zeros(x.size, dtype=bool)
-    fires[order[: ends[np.argmax(between)]]] = True
+    fires[images[: ends[np.argmax(between)]]] = True
     return fires
 
 
 def score_all(
-    values: npt.ArrayLike, extent: Bools, positive: Bools | None = None, negative: Bools | None = None
+    values: npt.ArrayLike,
+    extent: Bools,
+    positive: Bools | None = None,
+    negative: Bools | None = None,
+    known: Order | None = None,
 ) -> dict[str, float]:
     """Return every score of a hypothesis; the scores on counts take `positive`, by default `firing(values)`."""
     counts = count(extent, firing(values) if positive is None else positive, negative)
@@ -149,12 +175,12 @@ def score_all(
         "correlation": correlation(values, extent),
         "f1": f1(counts),
         "iou": iou(counts),
-        "auprc": auprc(values, extent),
+        "auprc": auprc(values, extent, known),
         "mcc": mcc(counts),
         "balanced_accuracy": balanced_accuracy(counts),
         "coverage": coverage(counts),
         "cosine": cosine(values, extent),
-        "auroc": auroc(values, extent),
+        "auroc": auroc(values, extent, known),
     }
 
 

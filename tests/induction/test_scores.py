@@ -47,7 +47,9 @@ def test_correlations_agree_with_numpy(case):
     assume(both_kinds(values, extent))
     assert scores.correlation(values, extent) == pytest.approx(np.corrcoef(values, extent)[0, 1])
     ranks = [np.mean([np.sum(values < v) + 1, np.sum(values <= v)]) for v in values]
-    assert scores.mid_ranks(values).tolist() == ranks
+    known = scores.order(values)
+    assert scores.mid_ranks(values).tolist() == known.ranks.tolist() == ranks
+    assert scores.score_all(values, extent, known=known) == scores.score_all(values, extent)
     assert scores.spearman(values, extent) == pytest.approx(np.corrcoef(ranks, extent)[0, 1])
 
 

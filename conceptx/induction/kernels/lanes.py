@@ -12,6 +12,18 @@ from conceptx.induction.kernels.shared import Array, compiled
 
 
 @compiled
+def cut(ranked: Array, width: float, most: int, lane: Array) -> int:
+    """Set the lane of each value (highest first), up to `most` no further apart than `width`; return how many lanes."""
+    lanes, first = 0, 0
+    for i in range(len(ranked)):
+        if i == 0 or i - first == most or not ranked[i] >= ranked[first] - width:
+            first = i
+            lanes += 1
+        lane[i] = lanes - 1
+    return lanes
+
+
+@compiled
 def lay_out(packed: Array, slot: Array, values: Array, lanes: Array, sums: Array) -> None:
     """Copy packed rows (atoms, words) into lanes (atoms, lanes), image i to slot[i]; set `sums` to those of values."""
     atoms, words = packed.shape
