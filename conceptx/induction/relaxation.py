@@ -161,3 +161,18 @@ def middling(layout: Layout) -> tuple[npt.NDArray[np.int16], float]:
     mass = max(float(np.sum(filled * np.abs(middle))), 1e-300)
     scale = 2.0 ** math.floor(math.log2(min(_HEAVIEST / max(float(np.abs(middle).max()), 1e-300), _SUM / mass)))
     return np.rint(middle * scale).astype(np.int16), 1 / scale
+
+
+def slack(layout: Layout, factor: Floats) -> float:
+    """Return how far a score from middling weights may be off: four standard deviations, or -1 where they are exact.
+
+    The values of a lane are spread evenly over its width w, so the sum over k images is off by √k · rms(w) / √12, over
+    all but k images too; the score by that times the factor, at its worst size.
+    """
+    weight, worth = middling(layout)
+    if np.array_equal(weight * worth, layout.high) and np.array_equal(layout.high, layout.low):
+        return -1.0
+    images = np.bitwise_count(layout.filled).astype(np.float64)
+    width = math.sqrt(float(images @ (layout.high - layout.low + worth) ** 2) / max(float(images.sum()), 1.0))
+    k = np.arange(len(factor))
+    return 4 * width / math.sqrt(12) * float(np.max(np.sqrt(np.minimum(k, len(factor) - 1 - k)) * factor))

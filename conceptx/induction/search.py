@@ -15,15 +15,13 @@ from conceptx.induction.formulas import Formula, Literal, decode, extended, lite
 from conceptx.induction.index import Floats, Index, Lanes, View, first_level, intersections, view
 from conceptx.induction.optimal import Candidate, Pool, allowed_forms, collect, in_threads, new_pool
 from conceptx.induction.problem import Target
-from conceptx.induction.relaxation import LANE, middling
+from conceptx.induction.relaxation import LANE, middling, slack
 from conceptx.progress import Progress, silent
 
 _UNITS_A_BLOCK = 16
 _SETS = 16
 """So many sets are intersected with all atoms at a time."""
 _VIEW_BYTES = 1 << 29
-_EXACT, _ROUGH = -1e-12, 0.01
-"""So far scores from lanes are trusted where each lane holds equal values, and where not."""
 
 
 def beam(
@@ -139,8 +137,7 @@ def _join(
     from conceptx.induction.kernels import beam as step
 
     layout = seen.layout
-    weight, worth = middling(layout)
-    error = _EXACT if np.array_equal(weight * worth, layout.high) else _ROUGH
+    (weight, worth), spare = middling(layout), slack(layout, seen.target.factor)
     slot_marks = np.zeros(len(layout.q))
     slot_marks[layout.slot] = index.marks
     scored, used = 0, int(pool[5][level, 0])
@@ -148,7 +145,7 @@ def _join(
         held = members[level, first : min(first + _SETS, used)]
         counts, weighed = intersections(index, seen, held, weight)
         scored += step.join(
-            level, first, counts, weighed, seen.lanes, layout.q, slot_marks, worth, error, index.sizes, seen.sums,
+            level, first, counts, weighed, seen.lanes, layout.q, slot_marks, worth, spare, index.sizes, seen.sums,
             seen.marks, alls, seen.target.factor, allowed, index.lengths, pool, thresholds, members,
         )  # fmt: skip
     return int(scored)

@@ -69,7 +69,7 @@ def join(
     q: Array,
     marks: Array,
     scale: float,
-    error: float,
+    slack: float,
     sizes: Array,
     sums: Array,
     mark_sums: Array,
@@ -84,8 +84,8 @@ def join(
     """Score the formulas of a level from slot `first` on joined with every atom; return how many formulas were scored.
 
     Their intersections with the atoms have the sizes `counts` and the rounded sums `weighed` (slots, atoms); what seems
-    to beat the threshold, or to come short of it by a share of `error`, is summed exactly. A negative `error` says that
-    the rounded sums are exact.
+    to beat the threshold, or to come short of it by no more than `slack`, is summed exactly. A negative `slack` says
+    that the rounded sums are exact.
     """
     _, beam_sums, beam_marks, beam_sizes, formulas, _ = pool
     atoms, levels = len(sizes), thresholds.shape[0]
@@ -107,19 +107,19 @@ def join(
             if above >= levels:
                 break
             scored += forms
-            if guess[atom] > (1 - error) * thresholds[above, 0]:
+            if guess[atom] > bar(thresholds[above, 0], slack):
                 promising[found] = atom
                 found += 1
         order = np.argsort(-guess[promising[:found]], kind="mergesort")
         for place in order:
             atom = promising[place]
             above = level + costs[atom]
-            if guess[atom] <= (1 - error) * thresholds[above, 0]:
+            if guess[atom] <= bar(thresholds[above, 0], slack):
                 continue
             other = lanes[atom]
             for j in range(len(both)):
                 both[j] = held[j] & other[j]
-            if error < 0:
+            if slack < 0:
                 both_size, both_total = int(sizes_here[atom]), sums_here[atom] * scale
             else:
                 both_size, both_total = count_and_sum(both, q)
@@ -151,6 +151,12 @@ def join(
                     rest, rest_mark = everything - cell_total, everything_marks - cell_mark
                     keep(pool, thresholds, 0, above, outside, rest, rest_mark, n - cell_size, formula, negations)
     return scored
+
+
+@compiled
+def bar(threshold: float, slack: float) -> float:
+    """Return what a guess must exceed."""
+    return threshold - slack if slack > 0 else threshold * (1 + 1e-12)
 
 
 @compiled
