@@ -28,11 +28,13 @@ def is_installed() -> bool:
     return find_spec("pywhelk") is not None and find_spec("pyhornedowl") is not None
 
 
-def members(axioms: Iterable[str], queries: Sequence[str], *, seconds: float = 120) -> dict[str, frozenset[str]]:
+def members(
+    axioms: Iterable[str], queries: Sequence[str], *, seconds: float = 120, megabytes: int = 4096
+) -> dict[str, frozenset[str]]:
     """Return for each query, the name of a class, the names of all classes below it.
 
-    `axioms` are lines of functional syntax whose IRIs are `NAMES` followed by a name. A run that needs more time is
-    ended, as a `JobError`.
+    `axioms` are lines of functional syntax whose IRIs are `NAMES` followed by a name. A run that needs more time or
+    memory, or crashes, is a `JobError`.
     """
     with tempfile.TemporaryDirectory(prefix="conceptx-") as folder:
         base = Path(folder) / "base.ofn"
@@ -41,25 +43,28 @@ def members(axioms: Iterable[str], queries: Sequence[str], *, seconds: float = 1
             out.writelines(f"{line}\n" for line in axioms)
             out.write(")\n")
         (Path(folder) / "queries.json").write_text(json.dumps(list(queries)), encoding="utf-8")
-        command = [sys.executable, "-W", "ignore", str(Path(__file__).resolve()), folder]
+        command = [sys.executable, "-W", "ignore", str(Path(__file__).resolve()), folder, str(megabytes)]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
-            what = f"Whelk did not finish within {seconds:.0f} s"
-            raise JobError("--reasoner", what, "leave out the extra 'whelk', or explain fewer images") from None
+            raise JobError("Whelk", f"did not finish within {seconds:.0f} s", "explain fewer images") from None
         answers = Path(folder) / "answers.json"
         if done.returncode != 0 or not answers.is_file():
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it crashed"]
-            raise JobError("--reasoner", f"Whelk failed ({said[0][:200]})", "pip install 'conceptx[whelk]'")
+            what = f"failed within {megabytes} MB ({said[0][:200]})"
+            raise JobError("Whelk", what, "explain fewer images, or pip install 'conceptx[whelk]'")
         found: dict[str, list[str]] = json.loads(answers.read_text("utf-8"))
     return {query: frozenset(found[query]) for query in queries}
 
 
-def _answer(folder: Path) -> None:
-    """Read the base and the queries, and write what is below each."""
+def _answer(folder: Path, megabytes: int) -> None:
+    """Read the base and the queries, and write what is below each, within so much memory."""
+    import resource
+
     import pyhornedowl
     import pywhelk
 
+    resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
     ontology = pyhornedowl.open_ontology_from_file(str(folder / "base.ofn"), "ofn")
     reasoner = pywhelk.create_reasoner(ontology)
     found = {}
@@ -70,4 +75,4 @@ def _answer(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _answer(Path(sys.argv[1]))
+    _answer(Path(sys.argv[1]), int(sys.argv[2]))

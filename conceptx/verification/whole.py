@@ -30,7 +30,8 @@ _SHOWN = 5
 class WholeCheck:
     """Whelk and conceptx agree on `n_statements` statements for all `n_images` images.
 
-    `n_covered` of the `n_expressions` are made of such statements alone, by `and`, `or` and `not`.
+    `n_covered` of the `n_expressions` are made of such statements alone, by `and`, `or` and `not`. With a `failure`,
+    the reason in words, nothing was checked.
     """
 
     reasoner: str
@@ -39,6 +40,7 @@ class WholeCheck:
     n_expressions: int
     n_covered: int
     seconds: float
+    failure: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return the check as plain data for JSON."""
@@ -46,6 +48,8 @@ class WholeCheck:
 
     def sentence(self) -> str:
         """Return in one sentence what was checked."""
+        if self.failure:
+            return f"{self.reasoner} checked nothing: it {self.failure}"
         return (
             f"{self.reasoner} agrees on {self.n_statements} statements for all {self.n_images} images; "
             f"{self.n_covered} of {self.n_expressions} expressions consist of such statements"
@@ -55,7 +59,7 @@ class WholeCheck:
 def check_whole(scenes: Scenes, expressions: Sequence[Expression], *, seconds: float = 120) -> WholeCheck | None:
     """Check that Whelk and `evaluate` agree on all images; None where Whelk is not installed or has nothing to check.
 
-    A disagreement is a `JobError` that names both sets.
+    A disagreement is a `JobError` that names both sets; where Whelk does not come to an end, the answer says so.
     """
     from conceptx.ontology import whelk
 
@@ -66,7 +70,10 @@ def check_whole(scenes: Scenes, expressions: Sequence[Expression], *, seconds: f
     if not whelk.is_installed() or not asked:
         return None
     queries = {f"q{k}": one for k, one in enumerate(asked)}
-    answers = whelk.members(axioms(scenes, queries), list(queries), seconds=seconds)
+    try:
+        answers = whelk.members(axioms(scenes, queries), list(queries), seconds=seconds)
+    except JobError as error:
+        return WholeCheck(REASONER, scenes.n_images, 0, len(given), 0, time.monotonic() - started, error.what)
     for query, statement in queries.items():
         ours = {f"i{i}" for i in np.flatnonzero(evaluate(statement, scenes)).tolist()}
         theirs = {name for name in answers[query] if name.startswith("i") and int(name[1:]) < scenes.n_images}

@@ -67,8 +67,12 @@ def test_a_disagreement_and_a_crash_are_said(monkeypatch: pytest.MonkeyPatch) ->
         check_whole(world, [parse("contains some Leaf_1")])
     monkeypatch.undo()
     monkeypatch.setattr(whelk.sys, "executable", "/bin/false")
-    with pytest.raises(JobError, match=r"Whelk failed \(it crashed\); pip install"):
+    with pytest.raises(JobError, match=r"Whelk: failed within 4096 MB \(it crashed\); explain fewer images"):
         whelk.members([], ["q0"])
+    monkeypatch.setattr(whelk, "is_installed", lambda: True)
+    check = check_whole(world, [parse("contains some Leaf_1")])
+    assert check is not None and check.n_statements == 0
+    assert check.sentence() == "Whelk checked nothing: it failed within 4096 MB (it crashed)"
 
 
 def test_whelk_agrees_on_all_images() -> None:
@@ -98,8 +102,10 @@ def test_whelk_notices_a_wrong_evaluator(monkeypatch: pytest.MonkeyPatch) -> Non
         check_whole(world, [parse("contains some Leaf_1")])
 
 
-def test_no_time_is_an_error() -> None:
+def test_no_time_and_no_memory_are_said() -> None:
     pytest.importorskip("pywhelk")
     world, _ = example(1, 12)
-    with pytest.raises(JobError, match="Whelk did not finish within 0 s"):
-        check_whole(world, [parse("contains some Leaf_1")], seconds=0.01)
+    check = check_whole(world, [parse("contains some Leaf_1")], seconds=0.01)
+    assert check is not None and check.sentence() == "Whelk checked nothing: it did not finish within 0 s"
+    with pytest.raises(JobError, match="failed within 1 MB"):
+        whelk.members(axioms(world, {"q0": parse("contains some Leaf_1")}), ["q0"], megabytes=1)
