@@ -14,8 +14,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
@@ -115,12 +117,24 @@ def _spread(work: Callable[[range], _Made], jobs: list[range], workers: int | No
         yield from map(work, jobs)
         return
     try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent) as pool:
             with _nameless_main():
                 made = pool.map(work, jobs)
             yield from made
     except BrokenProcessPool as error:
         raise JobError("rendering", "a process ended early", "run it again; it goes on where it was") from error
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended: after a kill it would wait for work for ever."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

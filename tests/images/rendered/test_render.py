@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from importlib import metadata
 from pathlib import Path
@@ -142,3 +144,22 @@ def test_requests_as_text() -> None:
         rendered_options("rendered:cuont=3")
     with pytest.raises(InputError, match="count is 'many'; give a whole number"):
         rendered_options("rendered:count=many")
+
+
+def test_helpers_end_with_a_killed_process() -> None:
+    script = (
+        "import time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from multiprocessing import get_context\n"
+        "from conceptx.images.rendered.render import end_with_parent\n"
+        "if __name__ == '__main__':\n"
+        "    pool = ProcessPoolExecutor(2, get_context('spawn'), initializer=end_with_parent)\n"
+        "    print(list(pool.map(abs, [1, 2])), flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"[1, 2]\n"
+    process.kill()
+    # The helpers hold the other end of the pipe: it is closed when they have ended.
+    process.communicate(timeout=60)
