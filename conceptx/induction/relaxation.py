@@ -163,13 +163,12 @@ def middling(layout: Layout) -> tuple[npt.NDArray[np.int16], float]:
     return np.rint(middle * scale).astype(np.int16), 1 / scale
 
 
-def slack(layout: Layout, factor: Floats) -> float:
-    """Return how far a score from middling weights may be off: four standard deviations, or -1 where they are exact.
+def slack(layout: Layout, weight: npt.NDArray[np.int16], worth: float, factor: Floats) -> float:
+    """Return how far a score from `middling` weights may be off: four standard deviations, or -1 where they are exact.
 
     The values of a lane are spread evenly over its width w, so the sum over k images is off by √k · rms(w) / √12, over
     all but k images too; the score by that times the factor, at its worst size.
     """
-    weight, worth = middling(layout)
     if np.array_equal(weight * worth, layout.high) and np.array_equal(layout.high, layout.low):
         return -1.0
     images = np.bitwise_count(layout.filled).astype(np.float64)

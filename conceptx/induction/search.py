@@ -137,7 +137,8 @@ def _join(
     from conceptx.induction.kernels import beam as step
 
     layout = seen.layout
-    (weight, worth), spare = middling(layout), slack(layout, seen.target.factor)
+    weight, worth = middling(layout)
+    spare = slack(layout, weight, worth, seen.target.factor)
     slot_marks = np.zeros(len(layout.q))
     slot_marks[layout.slot] = index.marks
     scored, used = 0, int(pool[5][level, 0])
