@@ -8,7 +8,7 @@ values, in which `search` and `branch` work.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,8 @@ _COLUMNS = 16
 class Index:
     """Packed extents (extents, words), ordered by length, with their sizes and lengths and a mark for every image.
 
-    A mark is a random whole number; the sum of the marks of an extent tells it from others. `products` are the same
-    rows on a torch device, which then adds up in place of the compiled loops.
+    A mark is a random whole number; the sum of the marks of an extent tells it from others: `mark_sums` (extents,).
+    `products` are the same rows on a torch device, which then adds up in place of the compiled loops.
     """
 
     packed: npt.NDArray[np.uint64]
@@ -41,6 +41,14 @@ class Index:
     lengths: Ints
     marks: Floats
     products: Products | None = None
+    mark_sums: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        from conceptx.induction.kernels import packed
+
+        sums = np.empty(len(self.sizes))
+        packed.sums_of_one(self.packed, self.marks, sums)
+        object.__setattr__(self, "mark_sums", sums)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -74,13 +82,12 @@ class Index:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """An index as one unit sees it: its target, the layout of the images, the rows in lanes, sums of q and of marks."""
+    """An index as one unit sees it: its target, the layout of the images, the rows in lanes, the sums of q."""
 
     target: Target
     layout: Layout
     lanes: Lanes
     sums: Floats
-    marks: Floats
 
 
 def first_level(index: Index, targets: Sequence[Target]) -> Floats:
@@ -129,9 +136,15 @@ def intersections(index: Index, seen: View, held: Lanes, weight: Array) -> tuple
 
 def view(index: Index, target: Target, sums: Floats) -> View:
     """Return the index in the order of a target's values; `sums` is the target's row of `first_level`."""
-    from conceptx.induction.kernels import lanes
+    from conceptx.induction.kernels import lanes, packed
 
     layout = arrange(target.q)
-    laid, marks = np.zeros((len(index), len(layout.high)), dtype=np.uint16), np.empty(len(index))
-    lanes.lay_out(index.packed, layout.slot, index.marks, laid, marks)
-    return View(target, layout, laid, sums, marks)
+    laid = np.zeros((len(index), len(layout.high)), dtype=np.uint16)
+    low, high = target.q.min(), target.q.max()
+    above = target.q > low
+    if np.all(target.q[above] == high):  # two values make two blocks, in the order of the images
+        packed.gather(index.packed, pack(above), 0, laid.view(np.uint64))
+        packed.gather(index.packed, pack(~above), int(layout.slot[np.argmin(above)]), laid.view(np.uint64))
+    else:
+        lanes.lay_out(index.packed, layout.slot, laid)
+    return View(target, layout, laid, sums)

@@ -81,7 +81,8 @@ class Target:
     """An objective for the searches: score(X) = (offset + sum of q over X) · factor[k] · scale, k the size of X.
 
     q: (n,) float64 of whole numbers; `total` is their sum. factor: (n + 1,), shared by the units that it fits, with
-    1 / factor concave in k where it is not 0; it is 0 outside of the supported sizes.
+    1 / factor concave in k where it is not 0; it is 0 outside of the supported sizes. There 1 / factor, raised to
+    `power`, is a + b k + c k², with `polynomial` = (a, b, c).
     """
 
     objective: str
@@ -90,6 +91,8 @@ class Target:
     factor: Floats
     scale: float
     total: float
+    power: int
+    polynomial: tuple[float, float, float]
 
     def score(self, total: float, size: int) -> float:
         """Return the objective of an extent by the sum of its q and its size."""
@@ -125,7 +128,7 @@ def target(values: npt.ArrayLike, objective: str, min_support: int = 1, positive
     if objective == "correlation":
         q = _fixed_point(x - x.mean())
         q -= round(float(q.sum()) / n)
-        scale = 1 / math.sqrt(float(np.sum(q * q)))
+        scale = math.sqrt(n / float(np.sum(q * q)))
     elif objective == "cosine":
         q = _fixed_point(x)
         scale = 1 / math.sqrt(float(np.sum(q * q)))
@@ -145,22 +148,32 @@ def target(values: npt.ArrayLike, objective: str, min_support: int = 1, positive
             else:
                 offset, scale = float(p * (n - p)), 0.5 / (p * (n - p))
     q.setflags(write=False)
-    factor = _factor(objective, n, p if objective in ("f1", "iou") else 0, max(min_support, 1))
-    return Target(objective, q, offset, factor, scale, float(q.sum()))
+    power, polynomial = _polynomial(objective, n, p)
+    factor = _factor(power, polynomial, n, max(min_support, 1))
+    return Target(objective, q, offset, factor, scale, float(q.sum()), power, polynomial)
+
+
+def _polynomial(objective: str, n: int, p: int) -> tuple[int, tuple[float, float, float]]:
+    """Return m and (a, b, c) of (1 / factor)^m = a + b k + c k², k the size of an extent, p that of the positives."""
+    if objective in ("f1", "iou"):
+        return 1, (p / 2, 0.5, 0.0)
+    if objective in ("coverage", "balanced_accuracy"):
+        return 1, (1.0, 0.0, 0.0)
+    if objective == "auroc":
+        return 1, (0.0, 2.0 * n, -2.0)
+    if objective == "cosine":
+        return 2, (0.0, 1.0, 0.0)
+    return 2, (0.0, float(n), -1.0)
 
 
 @lru_cache(maxsize=64)
-def _factor(objective: str, n: int, p: int, min_support: int) -> Floats:
+def _factor(power: int, polynomial: tuple[float, float, float], n: int, min_support: int) -> Floats:
     """Return the factor for every extent size 0 … n; units of equal arguments share one array."""
+    a, b, c = polynomial
     k = np.arange(n + 1, dtype=np.float64)
-    if objective in ("f1", "iou"):
-        factor = 2.0 / (k + p)
-    elif objective in ("coverage", "balanced_accuracy"):
-        factor = np.ones(n + 1)
-    else:
-        square = {"cosine": k, "auroc": (2 * k * (n - k)) ** 2, "mcc": k * (n - k), "correlation": k * (n - k) / n}
-        root = np.sqrt(square[objective])
-        factor = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
+    root = (c * k + b) * k + a
+    root = np.sqrt(root) if power == 2 else root
+    factor = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
     factor[(k < min_support) | (k > n - min_support)] = 0.0
     factor.setflags(write=False)
     return factor

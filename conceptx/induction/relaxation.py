@@ -31,8 +31,8 @@ Ints = npt.NDArray[np.int64]
 
 LANE = 16
 """Images a lane."""
-_VECTOR = 32
-"""Lanes come in multiples of this: one vector register of 512 bits."""
+_VECTOR = 64
+"""Lanes come in multiples of this: what compiled loops take at a time."""
 _RATIO = 1.6
 """The sizes of a bracket differ by up to this factor, counted from the nearer of 0 and all images."""
 _HEAVIEST = 32_000
@@ -74,14 +74,14 @@ class Weights:
 
 
 def arrange(q: Floats) -> Layout:
-    """Lay out images by q, the highest first, in about n / 16 + 64 lanes of as equal q as possible."""
+    """Lay out images by q, the highest first, in at least n / 16 + 32 lanes of as equal q as possible."""
     from conceptx.induction.kernels.lanes import cut
 
     n = len(q)
     order = np.argsort(-q, kind="stable")
     ranked = q[order]
     lane = np.zeros(n, dtype=np.int64)
-    most = n // LANE + 64
+    most = -(-(n // LANE + 32) // _VECTOR) * _VECTOR
     used = cut(ranked, 0.0, LANE, lane)
     if used > most:
         width, step = 0.0, float(ranked[0] - ranked[-1])

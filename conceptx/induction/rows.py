@@ -93,10 +93,10 @@ def same_packed(rows: Rows) -> Ints:
 
 def narrowed(rows: Rows, used: Bools) -> Rows:
     """Return packed rows as they are among the images `used`."""
-    from conceptx.induction.kernels.packed import narrow
+    from conceptx.induction.kernels.packed import gather
 
     found = np.zeros((len(rows), words(int(np.count_nonzero(used)))), dtype=np.uint64)
-    narrow(rows, pack(used), np.cumsum(used) - 1, found)
+    gather(rows, pack(used), 0, found)
     return found
 
 

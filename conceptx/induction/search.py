@@ -19,8 +19,8 @@ from conceptx.induction.relaxation import LANE, middling, slack
 from conceptx.progress import Progress, silent
 
 _UNITS_A_BLOCK = 16
-_SETS = 16
-"""So many sets are intersected with all atoms at a time."""
+_SETS = 4
+"""So many sets are intersected with all atoms at a time, so that what comes of it stays in the cache."""
 _VIEW_BYTES = 1 << 29
 
 
@@ -89,7 +89,7 @@ def beam_of(index: Index, seen: View, max_length: int, negated: bool, width: int
     members = np.zeros((max_length, width, len(seen.layout.high)), dtype=np.uint16)
     alls = np.array([seen.target.offset, seen.target.total, float(index.marks.sum())])
     allowed, factor = allowed_forms(negated), seen.target.factor
-    step.singles(index.sizes, seen.sums, seen.marks, alls, factor, allowed, index.lengths, pool, thresholds)
+    step.singles(index.sizes, seen.sums, index.mark_sums, alls, factor, allowed, index.lengths, pool, thresholds)
     scored = 2 * len(index) if negated else len(index)
     for level in range(max_length - 1):
         step.materialise(level, seen.lanes, seen.layout.filled, pool, members)
@@ -136,18 +136,20 @@ def _join(
     """Join every formula of a level of the pool with every atom; return how many formulas were scored."""
     from conceptx.induction.kernels import beam as step
 
-    layout = seen.layout
+    layout, target = seen.layout, seen.target
     weight, worth = middling(layout)
-    spare = slack(layout, weight, worth, seen.target.factor)
+    spare = slack(layout, weight, worth, target.factor)
     slot_marks = np.zeros(len(layout.q))
     slot_marks[layout.slot] = index.marks
     scored, used = 0, int(pool[5][level, 0])
-    for first in range(0, used, _SETS):
-        held = members[level, first : min(first + _SETS, used)]
+    step_size = _SETS if index.products is None else max(used, 1)
+    for first in range(0, used, step_size):
+        held = members[level, first : min(first + step_size, used)]
         counts, weighed = intersections(index, seen, held, weight)
         scored += step.join(
             level, first, counts, weighed, seen.lanes, layout.q, slot_marks, worth, spare, index.sizes, seen.sums,
-            seen.marks, alls, seen.target.factor, allowed, index.lengths, pool, thresholds, members,
+            index.mark_sums, alls, target.factor, target.power, target.polynomial, allowed, index.lengths, pool,
+            thresholds, members,
         )  # fmt: skip
     return int(scored)
 

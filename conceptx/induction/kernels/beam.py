@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conceptx.induction.kernels.lanes import count_and_sum
+from conceptx.induction.kernels.lanes import sum_of_both
 from conceptx.induction.kernels.shared import Array, Pool, cell_of_two, compiled, keep
 
 
@@ -75,6 +75,8 @@ def join(
     mark_sums: Array,
     alls: Array,
     factor: Array,
+    power: int,
+    polynomial: tuple[float, float, float],
     allowed: Array,
     costs: Array,
     pool: Pool,
@@ -85,7 +87,7 @@ def join(
 
     Their intersections with the atoms have the sizes `counts` and the rounded sums `weighed` (slots, atoms); what seems
     to beat the threshold, or to come short of it by no more than `slack`, is summed exactly. A negative `slack` says
-    that the rounded sums are exact.
+    that the rounded sums are exact. Atoms are ordered by their costs.
     """
     _, beam_sums, beam_marks, beam_sizes, formulas, _ = pool
     atoms, levels = len(sizes), thresholds.shape[0]
@@ -93,36 +95,50 @@ def join(
     n = len(factor) - 1
     formula = np.zeros(5, np.int32)
     guess = np.zeros(atoms)
+    passes = np.zeros((atoms + 7) // 8 * 8, np.bool_)
+    eights = passes.view(np.uint64)
     promising = np.zeros(atoms, np.int64)
-    both = np.zeros(lanes.shape[1], np.uint16)
     forms = int(allowed[1].sum())
+    support = int(np.argmax(factor > 0))
     scored = 0
     for slot in range(first, first + len(counts)):
         held, sizes_here, sums_here = members[level, slot], counts[slot - first], weighed[slot - first]
         size, total, mark = beam_sizes[level, 0, slot], beam_sums[level, 0, slot], beam_marks[level, 0, slot]
-        estimate(sizes_here, sums_here, scale, sizes, sums, size, total, offset, everything, factor, allowed, guess)
-        found = 0
-        for atom in range(atoms):
-            above = level + costs[atom]
-            if above >= levels:
-                break
-            scored += forms
-            if guess[atom] > bar(thresholds[above, 0], slack):
-                promising[found] = atom
-                found += 1
+        found, start = 0, 0
+        for above in range(level + 1, levels):
+            end = start + int(np.searchsorted(costs[start:], above - level, side="right"))
+            scored += forms * (end - start)
+            least = bar(thresholds[above, 0], slack)
+            near = slice(start, end)
+            passes[:] = False
+            may_pass(
+                sizes_here[near], sums_here[near], scale, sizes[near], sums[near], size, total, offset, everything, n,
+                support, power, polynomial, max(least, 0.0) ** power * (1 - 1e-9), allowed[1], passes[near],
+            )  # fmt: skip
+            for eight in range(start // 8, (end + 7) // 8):
+                if eights[eight] == 0:
+                    continue
+                for atom in range(8 * eight, 8 * eight + 8):
+                    if not passes[atom]:
+                        continue
+                    guess[atom] = estimate(
+                        sizes_here[atom], sums_here[atom] * scale, sizes[atom], sums[atom], size, total, offset,
+                        everything, factor, allowed[1],
+                    )  # fmt: skip
+                    if guess[atom] > least:
+                        promising[found] = atom
+                        found += 1
+            start = end
         order = np.argsort(-guess[promising[:found]], kind="mergesort")
         for place in order:
             atom = promising[place]
             above = level + costs[atom]
             if guess[atom] <= bar(thresholds[above, 0], slack):
                 continue
-            other = lanes[atom]
-            for j in range(len(both)):
-                both[j] = held[j] & other[j]
             if slack < 0:
                 both_size, both_total = int(sizes_here[atom]), sums_here[atom] * scale
             else:
-                both_size, both_total = count_and_sum(both, q)
+                both_size, both_total = sum_of_both(held, lanes[atom], q)
             both_mark = -1.0
             neither = n - size - sizes[atom] + both_size
             halved, parted = (size - both_size) * (sizes[atom] - both_size) != 0, both_size * neither != 0
@@ -136,7 +152,7 @@ def join(
                 if inside <= thresholds[above, 0] and outside <= thresholds[above, 0]:
                     continue
                 if both_mark < 0:
-                    _, both_mark = count_and_sum(both, marks)
+                    _, both_mark = sum_of_both(held, lanes[atom], marks)
                 cell_mark = cell_of_two(cell, mark, mark_sums[atom], both_mark, everything_marks)
                 before = formulas[level, 0, slot, 5]
                 parts = level + 1
@@ -160,13 +176,7 @@ def bar(threshold: float, slack: float) -> float:
 
 
 @compiled
-def higher(a: float, b: float) -> float:
-    """Return the higher of two numbers, in the form that becomes a vector instruction."""
-    return a if a > b else b
-
-
-@compiled
-def estimate(
+def may_pass(
     counts: Array,
     weighed: Array,
     scale: float,
@@ -176,26 +186,72 @@ def estimate(
     total: float,
     offset: float,
     everything: float,
+    n: int,
+    support: int,
+    power: int,
+    polynomial: tuple[float, float, float],
+    least: float,
+    allowed: Array,
+    passes: Array,
+) -> None:
+    """Set for every atom whether a formula over it and one of this size and total may score more than ᵐ√`least`.
+
+    A score is W · factor, so where W > 0 its m-th power is W^m / (a + b k + c k²): m is the `power` of the target, a, b
+    and c its `polynomial`. There is nothing to look up in that, so it is done in vector instructions. `support` is the
+    least number of images in and outside of an extent.
+    """
+    a, b, c = polynomial
+    f0, f1, f2, f3 = allowed[0] > 0, allowed[1] > 0, allowed[2] > 0, allowed[3] > 0
+    f4, f5, f6, f7 = allowed[4] > 0, allowed[5] > 0, allowed[6] > 0, allowed[7] > 0
+    rest, every, own_size = everything - total, float(n), float(size)
+    for i in range(len(counts)):
+        x, own, k3 = weighed[i] * scale, sums[i], float(counts[i])
+        k1, k2 = own_size - k3, sizes[i] - k3
+        k0 = every - own_size - k2
+        k4, k5, k6, k7 = every - k0, every - k1, every - k2, every - k3
+        w0, w1, w2, w3 = offset + (rest - own + x), offset + (total - x), offset + (own - x), offset + x
+        w4, w5 = offset + (total + own - x), offset + (rest + x)
+        w6, w7 = offset + (everything - own + x), offset + (everything - x)
+        if power == 2:
+            w0, w1, w2, w3 = w0 * abs(w0), w1 * abs(w1), w2 * abs(w2), w3 * abs(w3)
+            w4, w5, w6, w7 = w4 * abs(w4), w5 * abs(w5), w6 * abs(w6), w7 * abs(w7)
+        p0 = (f0 & (w0 > least * ((c * k0 + b) * k0 + a))) | (f4 & (w4 > least * ((c * k4 + b) * k4 + a)))
+        p1 = (f1 & (w1 > least * ((c * k1 + b) * k1 + a))) | (f5 & (w5 > least * ((c * k5 + b) * k5 + a)))
+        p2 = (f2 & (w2 > least * ((c * k2 + b) * k2 + a))) | (f6 & (w6 > least * ((c * k6 + b) * k6 + a)))
+        p3 = (f3 & (w3 > least * ((c * k3 + b) * k3 + a))) | (f7 & (w7 > least * ((c * k7 + b) * k7 + a)))
+        halved, parted = ((k0 >= support) & p0) | ((k3 >= support) & p3), ((k1 >= support) & p1) | ((k2 >= support) & p2)
+        # where a cell is empty, two others are one of the two sets, or its complement
+        passes[i] = (halved & (k1 * k2 != 0)) | (parted & (k0 * k3 != 0))
+
+
+@compiled
+def estimate(
+    k: int,
+    x: float,
+    own_size: int,
+    own: float,
+    size: int,
+    total: float,
+    offset: float,
+    everything: float,
     factor: Array,
     allowed: Array,
-    guess: Array,
-) -> None:
-    """Set for every atom about the best score of a formula over it and one of this size and total; 0 if none is new."""
+) -> float:
+    """Return about the best score of a formula over an atom and one of this size and total; 0 if none is new.
+
+    Their intersection has k images with the sum x.
+    """
     n = len(factor) - 1
-    f0, f1, f2, f3 = allowed[1, 0], allowed[1, 1], allowed[1, 2], allowed[1, 3]
-    f4, f5, f6, f7 = allowed[1, 4], allowed[1, 5], allowed[1, 6], allowed[1, 7]
-    for a in range(len(counts)):
-        k, x, own, own_size = counts[a], weighed[a] * scale, sums[a], sizes[a]
-        second, neither = own_size - k, n - size - own_size + k
-        # where a cell is empty, two others are one of the two sets, or its complement
-        halved = 1.0 if (size - k) * second != 0 else 0.0
-        parted = 1.0 if k * neither != 0 else 0.0
-        best = (offset + x) * factor[k] * f3
-        best = higher((offset + everything - total - own + x) * factor[neither] * f0, best)
-        best = higher((offset + everything - x) * factor[n - k] * f7, best)
-        best = higher((offset + total + own - x) * factor[n - neither] * f4, best) * halved
-        other = (offset + total - x) * factor[size - k] * f1
-        other = higher((offset + own - x) * factor[second] * f2, other)
-        other = higher((offset + everything - total + x) * factor[n - size + k] * f5, other)
-        other = higher((offset + everything - own + x) * factor[n - second] * f6, other) * parted
-        guess[a] = higher(best, other)
+    second, neither = own_size - k, n - size - own_size + k
+    best = 0.0
+    if (size - k) * second != 0:
+        best = max(best, (offset + x) * factor[k] * allowed[3])
+        best = max(best, (offset + everything - total - own + x) * factor[neither] * allowed[0])
+        best = max(best, (offset + everything - x) * factor[n - k] * allowed[7])
+        best = max(best, (offset + total + own - x) * factor[n - neither] * allowed[4])
+    if k * neither != 0:
+        best = max(best, (offset + total - x) * factor[size - k] * allowed[1])
+        best = max(best, (offset + own - x) * factor[second] * allowed[2])
+        best = max(best, (offset + everything - total + x) * factor[n - size + k] * allowed[5])
+        best = max(best, (offset + everything - own + x) * factor[n - second] * allowed[6])
+    return best

@@ -10,6 +10,9 @@ import numpy as np
 from conceptx.induction.kernels.bits import lowest_bit, popcount16, popcount64
 from conceptx.induction.kernels.shared import Array, compiled
 
+_BLOCK = 4032
+"""The bits of so many lanes can be counted in 16 bits."""
+
 
 @compiled
 def cut(ranked: Array, width: float, most: int, lane: Array) -> int:
@@ -24,21 +27,18 @@ def cut(ranked: Array, width: float, most: int, lane: Array) -> int:
 
 
 @compiled
-def lay_out(packed: Array, slot: Array, values: Array, lanes: Array, sums: Array) -> None:
-    """Copy packed rows (atoms, words) into lanes (atoms, lanes), image i to slot[i]; set `sums` to those of values."""
+def lay_out(packed: Array, slot: Array, lanes: Array) -> None:
+    """Copy packed rows (atoms, words) into lanes (atoms, lanes) of zeros, image i to slot[i]."""
     atoms, words = packed.shape
     one = np.uint64(1)
     for a in range(atoms):
-        row, total = lanes[a], 0.0
+        row = lanes[a]
         for word in range(words):
             x = packed[a, word]
             while x:
-                image = (word << 6) + lowest_bit(x)
+                s = slot[(word << 6) + lowest_bit(x)]
                 x &= x - one
-                s = slot[image]
                 row[s >> 4] |= np.uint16(1 << (s & 15))
-                total += values[image]
-        sums[a] = total
 
 
 @compiled
@@ -63,19 +63,19 @@ def upper(weight: Array) -> int:
 @compiled
 def counted(lanes: Array, held: Array, first: int, above: Array, counts: Array) -> None:
     """Set the sizes of the intersection of `held` with every row: over the first lanes, and over all."""
-    most = (first + 3) >> 2
-    beginning = held.copy()
-    beginning[first:] = 0
-    wide, wide_held, wide_beginning = lanes.view(np.uint64), held.view(np.uint64), beginning.view(np.uint64)[:most]
+    begin, end = first >> 5 << 3, min((first + 31) >> 5 << 3, len(held) >> 2)  # in words, whole vectors
+    near, far = held.copy(), held.copy()
+    near[first:], far[:first] = 0, 0
+    wide, nearer, farther = lanes.view(np.uint64), near.view(np.uint64)[:end], far.view(np.uint64)[begin:]
     for a in range(len(lanes)):
-        words = wide[a]
-        size, near = 0, 0
-        for j in range(most):
-            near += popcount64(words[j] & wide_beginning[j])
-        for j in range(len(wide_held)):
-            size += popcount64(words[j] & wide_held[j])
-        above[a] = near
-        counts[a] = size
+        words, rest = wide[a], wide[a, begin:]
+        one, other = 0, 0
+        for j in range(len(nearer)):
+            one += popcount64(words[j] & nearer[j])
+        for j in range(len(farther)):
+            other += popcount64(rest[j] & farther[j])
+        above[a] = one
+        counts[a] = one + other
 
 
 @compiled
@@ -106,7 +106,6 @@ def rows(lanes: Array, main: Array, weight: Array, split: int, gains: Array, los
 def intersections(lanes: Array, held: Array, weight: Array, counts: Array, weighed: Array) -> None:
     """Set the sizes and weighted sums (sets, atoms) of the intersection of every set (sets, lanes) with every row."""
     first = upper(weight)
-    wide, wide_held = lanes.view(np.uint64), held.view(np.uint64)
     for k in range(len(held)):
         if first > 0:
             counted(lanes, held[k], first, weighed[k], counts[k])
@@ -114,16 +113,18 @@ def intersections(lanes: Array, held: Array, weight: Array, counts: Array, weigh
             for a in range(len(lanes)):
                 weighed[k, a] = weighed[k, a] * up + (counts[k, a] - weighed[k, a]) * down
             continue
-        own, wide_own = held[k], wide_held[k]
-        for a in range(len(lanes)):
-            row, words = lanes[a], wide[a]
-            count, total = 0, np.int32(0)
-            for j in range(len(weight)):
-                total += np.int32(popcount16(row[j] & own[j])) * np.int32(weight[j])
-            for j in range(len(wide_own)):
-                count += popcount64(words[j] & wide_own[j])
-            counts[k, a] = count
-            weighed[k, a] = total
+        counts[k], weighed[k] = 0, 0
+        for start in range(0, len(weight), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            own, worth = held[k, part], weight[part]
+            for a in range(len(lanes)):
+                row, count, total = lanes[a, part], np.uint16(0), np.int32(0)
+                for j in range(len(worth)):
+                    bits = popcount16(row[j] & own[j])
+                    total += np.int32(bits) * np.int32(worth[j])
+                    count = np.uint16(count + bits)
+                counts[k, a] += count
+                weighed[k, a] += total
 
 
 @compiled
@@ -154,6 +155,21 @@ def count_and_sum(row: Array, q: Array) -> tuple[int, float]:
         x = words[j]
         while x:
             total += q[(j << 6) + lowest_bit(x)]
+            size += 1
+            x &= x - one
+    return size, total
+
+
+@compiled
+def sum_of_both(row: Array, other: Array, values: Array) -> tuple[int, float]:
+    """Return how many bits two rows share, and the exact sum of the values over them."""
+    size, total = 0, 0.0
+    one = np.uint64(1)
+    words, others = row.view(np.uint64), other.view(np.uint64)
+    for j in range(len(words)):
+        x = words[j] & others[j]
+        while x:
+            total += values[(j << 6) + lowest_bit(x)]
             size += 1
             x &= x - one
     return size, total

@@ -72,15 +72,40 @@ def sizes_within(packed: Array, chosen: Array, out: Array) -> None:
 
 
 @compiled
-def narrow(packed: Array, used: Array, place: Array, out: Array) -> None:
-    """Set out to the rows with the images `used` (words,) alone, image i at place[i]."""
+def gather(packed: Array, used: Array, first: int, out: Array) -> None:
+    """Put the bits of every row at the places `used` (words,) side by side into `out`, from bit `first` on.
+
+    Bits move to the right by 1, 2, 4, … places, each by how many unused places are to its right (Hacker's Delight,
+    7-4); which of them take part in which move depends on `used` alone.
+    """
     atoms, words = packed.shape
     one = np.uint64(1)
+    moves, starts = np.zeros((6, words), np.uint64), np.zeros(words + 1, np.int64)
+    starts[0] = first
+    for word in range(words):
+        mask = used[word]
+        starts[word + 1] = starts[word] + popcount64(mask)
+        unused = ~mask << one
+        for step in range(6):
+            odd = unused
+            for shift in range(6):
+                odd ^= odd << np.uint64(1 << shift)
+            moves[step, word] = odd & mask
+            mask = (mask ^ moves[step, word]) | (moves[step, word] >> np.uint64(1 << step))
+            unused &= ~odd
+    m0, m1, m2, m3, m4, m5 = moves[0], moves[1], moves[2], moves[3], moves[4], moves[5]
+    moved, last = np.zeros(words, np.uint64), out.shape[1] - 1
     for a in range(atoms):
-        row = out[a]
+        row, found = packed[a], out[a]
         for word in range(words):
-            x = packed[a, word] & used[word]
-            while x:
-                at = place[(word << 6) + lowest_bit(x)]
-                x &= x - one
-                row[at >> 6] |= one << np.uint64(at & 63)
+            x = row[word] & used[word]
+            x = (x ^ (x & m0[word])) | ((x & m0[word]) >> one)
+            x = (x ^ (x & m1[word])) | ((x & m1[word]) >> np.uint64(2))
+            x = (x ^ (x & m2[word])) | ((x & m2[word]) >> np.uint64(4))
+            x = (x ^ (x & m3[word])) | ((x & m3[word]) >> np.uint64(8))
+            x = (x ^ (x & m4[word])) | ((x & m4[word]) >> np.uint64(16))
+            moved[word] = (x ^ (x & m5[word])) | ((x & m5[word]) >> np.uint64(32))
+        for word in range(words):  # a word may reach into the next one; where there is none, nothing is left for it
+            at, inside = starts[word] >> 6, np.uint64(starts[word] & 63)
+            found[at if at < last else last] |= moved[word] << inside
+            found[at + 1 if at < last else last] |= moved[word] >> one >> (np.uint64(63) - inside)

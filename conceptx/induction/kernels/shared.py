@@ -54,20 +54,20 @@ def keep(
     scores, sums, marks, sizes, formulas, used = pool
     for below in range(level + 1):
         held = marks[below, unit, : used[below, unit]]
-        same = 0
-        for slot in range(len(held)):  # without a way out, for vector instructions
-            same += held[slot] == mark
-        for slot in range(len(held) if same else 0):
-            if (
-                held[slot] == mark
-                and scores[below, unit, slot] == score
-                and sums[below, unit, slot] == total
-                and sizes[below, unit, slot] == size
-            ):
-                if below == level and negations < formulas[level, unit, slot, 5]:
-                    formulas[level, unit, slot, :5] = formula
-                    formulas[level, unit, slot, 5] = negations
-                return
+        place = 0
+        for slot in range(len(held)):  # without a way out, for vector instructions; marks tell extents apart
+            place += (slot + 1) * (held[slot] == mark)
+        if (
+            0 < place <= len(held)
+            and held[place - 1] == mark
+            and scores[below, unit, place - 1] == score
+            and sums[below, unit, place - 1] == total
+            and sizes[below, unit, place - 1] == size
+        ):
+            if below == level and negations < formulas[level, unit, place - 1, 5]:
+                formulas[level, unit, place - 1, :5] = formula
+                formulas[level, unit, place - 1, 5] = negations
+            return
     capacity = scores.shape[2]
     slot = int(used[level, unit])
     if slot < capacity:
