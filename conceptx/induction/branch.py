@@ -26,13 +26,15 @@ from conceptx.induction.formulas import Formula, Junction, Literal, literals, ro
 from conceptx.induction.index import Index, View, first_level
 from conceptx.induction.optimal import Candidate, in_threads
 from conceptx.induction.problem import Target
-from conceptx.induction.relaxation import Bracket, brackets, highest, weigh
+from conceptx.induction.relaxation import Bracket, brackets, halves, highest, weigh
 from conceptx.induction.search import blocks_of, lengthened, started
 from conceptx.progress import Progress, silent
 
 Array = npt.NDArray[Any]
 
 _CHUNK = 50_000_000
+_ATTEMPT = 16_000_000
+"""So many steps a bracket takes at most before it is cut in two, twice as many after each cut."""
 _FOUND = 512
 _LISTED = 64
 _RAISES, _SHARE = 4, 0.02
@@ -67,11 +69,11 @@ class _Purse:
     def empty(self) -> bool:
         return self.spent >= self.steps or (self.deadline < math.inf and time.monotonic() >= self.deadline)
 
-    def part(self, share: float) -> _Purse:
-        """Return a purse with a share of what is left."""
+    def part(self, share: float, most: float = math.inf) -> _Purse:
+        """Return a purse with a share of what is left, and no more than so many steps."""
         now = time.monotonic()
         until = now + (self.deadline - now) * share if self.deadline < math.inf else math.inf
-        return _Purse((self.steps - self.spent) * share, until)
+        return _Purse(min((self.steps - self.spent) * share, most), until)
 
 
 def bounded(
@@ -140,6 +142,7 @@ def prove(
             longer = search.lengthened(found, best[level], top)
             found += longer
             best[level] = max([best[level], *(c.score for c in longer)])
+        done = done and certified[-1]  # a longer formula can be no more than a shorter one
         certified.append(done)
         bound = best[level - 1] if done else target.ceiling()
         if not done and level == top:
@@ -170,10 +173,21 @@ class _Search:
         """Search all formulas of two and three atoms and length ≤ level for scores above `score`, or equal to it.
 
         `shorter` is known to be at least the score of every formula of a smaller length. Return whether all were
-        searched; what is better raises the score for the rest.
+        searched; what is better raises the score for the rest. A bracket that takes too long is cut in two: the
+        narrower it is, the less its bounds lose.
         """
-        best = np.array([score])
-        return all(self._bracket(level, shorter, best, cut, purse) for cut in self._brackets)
+        best, waiting = np.array([score]), [(cut, 0) for cut in reversed(self._brackets)]
+        while waiting:
+            cut, depth = waiting.pop()
+            parts = halves(self._seen.target, cut)
+            part = purse.part(0.5, _ATTEMPT * 2**depth) if parts else purse.part(1)
+            done = self._bracket(level, shorter, best, cut, part)
+            purse.spent += part.spent
+            if not done and (not parts or purse.empty):
+                return False
+            if not done:
+                waiting += [(half, depth + 1) for half in reversed(parts)]
+        return True
 
     def lower(self, level: int, score: float, bound: float, purse: _Purse) -> float:
         """Return a lower bound than `bound` on all scores, by proofs that nothing beats some score in between.
@@ -185,7 +199,7 @@ class _Search:
             if part.empty or bound <= score:
                 break
             tried = (score + bound) / 2
-            if self.passes(level, math.inf, tried, part):
+            if all(self.passes(k, math.inf, tried, part) for k in range(2, level + 1)):
                 bound = tried
             else:
                 score = tried
@@ -271,6 +285,7 @@ class _Search:
             layout.filled,
             layout.q,
             weights.high,
+            weights.low,
             int(np.count_nonzero(weights.high > 0)),
             (gains[active], losses[active]),
             (gain, loss),

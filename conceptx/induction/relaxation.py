@@ -121,7 +121,30 @@ def brackets(target: Target) -> list[Bracket]:
         edges = sorted({k for k in (*lower, n // 2, *upper, last) if first <= k <= last})
     if len(edges) == 1:
         edges = edges * 2
-    return [Bracket(a, b, float(s[b - first] - s[a - first]) / (b - a) if b > a else 0.0) for a, b in pairwise(edges)]
+    return [_bracket(target, a, b) for a, b in pairwise(edges)]
+
+
+def halves(target: Target, bracket: Bracket) -> tuple[Bracket, ...]:
+    """Cut a bracket in the middle: each half loses a quarter of what the whole does.
+
+    There are no halves where nothing is lost. A single size loses nothing, and neither does s where it is a line.
+    """
+    middle = (bracket.least + bracket.most) // 2
+    first, inside, last = (1 / target.factor[[bracket.least, middle, bracket.most]]).tolist()
+    chord = first + bracket.slope * (middle - bracket.least)
+    if bracket.least == bracket.most or abs(inside - chord) <= 1e-9 * max(first, last):
+        return ()
+    return _bracket(target, bracket.least, middle), _bracket(target, middle + 1, bracket.most)
+
+
+def _bracket(target: Target, least: int, most: int) -> Bracket:
+    """Return a bracket with the slope of its chord; for a single size that of the sizes beside it."""
+    first, last = least, most
+    if first == last:
+        sizes = np.flatnonzero(target.factor)
+        first, last = max(first - 1, int(sizes[0])), min(last + 1, int(sizes[-1]))
+    rise = 1 / float(target.factor[last]) - 1 / float(target.factor[first])
+    return Bracket(least, most, rise / max(last - first, 1))
 
 
 def threshold(target: Target, bracket: Bracket, slope: float, score: float) -> float:
@@ -141,7 +164,10 @@ def highest(target: Target, slope: float, score: float) -> float:
 
 
 def weigh(layout: Layout, slope: float) -> Weights:
-    """Return weights of the lanes for a slope; they are exact for q of two values where the scale allows it."""
+    """Return weights of the lanes for a slope; they are exact for q of two values where the scale allows it.
+
+    Upper weights of 0 become 1, so that only an empty set has no weight at all on either side.
+    """
     spread = max(float(np.abs(layout.high - slope).max()), float(np.abs(layout.low - slope).max()), 1e-300)
     filled = np.bitwise_count(layout.filled).astype(np.float64)
     mass = float(np.sum(filled * np.maximum(np.abs(layout.high - slope), np.abs(layout.low - slope))))
@@ -149,7 +175,8 @@ def weigh(layout: Layout, slope: float) -> Weights:
     scale = 2.0 ** math.floor(math.log2(min(_HEAVIEST / spread, _SUM / max(mass, 1e-300))))
     rounded = round(slope * scale)
     used = layout.filled > 0
-    high = np.where(used, np.ceil(layout.high * scale) - rounded, 0).astype(np.int16)
+    high = np.ceil(layout.high * scale) - rounded
+    high = np.where(used, np.where(high == 0, 1, high), 0).astype(np.int16)
     low = np.where(used, np.floor(layout.low * scale) - rounded, 0).astype(np.int16)
     return Weights(high, low, scale, rounded / scale)
 

@@ -219,7 +219,10 @@ def may_pass(
         p1 = (f1 & (w1 > least * ((c * k1 + b) * k1 + a))) | (f5 & (w5 > least * ((c * k5 + b) * k5 + a)))
         p2 = (f2 & (w2 > least * ((c * k2 + b) * k2 + a))) | (f6 & (w6 > least * ((c * k6 + b) * k6 + a)))
         p3 = (f3 & (w3 > least * ((c * k3 + b) * k3 + a))) | (f7 & (w7 > least * ((c * k7 + b) * k7 + a)))
-        halved, parted = ((k0 >= support) & p0) | ((k3 >= support) & p3), ((k1 >= support) & p1) | ((k2 >= support) & p2)
+        halved, parted = (
+            ((k0 >= support) & p0) | ((k3 >= support) & p3),
+            ((k1 >= support) & p1) | ((k2 >= support) & p2),
+        )
         # where a cell is empty, two others are one of the two sets, or its complement
         passes[i] = (halved & (k1 * k2 != 0)) | (parted & (k0 * k3 != 0))
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from conceptx.induction.kernels.bits import popcount16
 from conceptx.induction.kernels.lanes import combined, count, count_and_sum, rows, signed, weight_of
 from conceptx.induction.kernels.shared import Array, compiled
 
@@ -37,17 +38,22 @@ _TRIED = 200
 
 
 @compiled
-def theta(score: float, ends: Array, strict: bool) -> int:
-    """Return θ in whole numbers for a score.
+def needed(score: float, ends: Array, strict: bool) -> float:
+    """Return θ times the scale for a score.
 
     `ends` are s and λ k at both ends of the bracket, the offset, the scale of whole numbers and λ. An extent that beats
     the score has more than this. Ties have more too, unless `strict`.
     """
     size = abs(score) * max(ends[0], ends[2]) + max(abs(ends[1]), abs(ends[3])) + abs(ends[4])
     slack = 1e-13 * size
-    needed = min(score * ends[0] - ends[1], score * ends[2] - ends[3]) - ends[4]
-    needed = ends[5] * (needed + slack if strict else needed - slack)
-    return int(np.floor(min(max(needed, -5e8), 5e8)))
+    least = min(score * ends[0] - ends[1], score * ends[2] - ends[3]) - ends[4]
+    return float(ends[5] * (least + slack if strict else least - slack))
+
+
+@compiled
+def theta(score: float, ends: Array, strict: bool) -> int:
+    """Return θ in whole numbers for a score; see `needed`."""
+    return int(np.floor(min(max(needed(score, ends, strict), -5e8), 5e8)))
 
 
 @compiled
@@ -61,6 +67,7 @@ def explore(
     filled: Array,
     q: Array,
     weight: Array,
+    low: Array,
     split: int,
     atom_sums: tuple[Array, Array],
     everything: tuple[int, int],
@@ -133,6 +140,18 @@ def explore(
                     limit = theta(best[0], ends, strict)
             if not passes:
                 forms ^= 1 << form
+        # what is kept of l weighs no more than l and what it sheds; no more is gathered than there is outside
+        exact = exact_weight(main_row, q, ends)
+        shed, gathered = sheds_within(main_row, low), everything[0] - gathers[main]
+        lacking = needed(best[0], ends, strict) - exact
+        if shed <= lacking:
+            forms &= ~(1 << 1 | 1 << 2 | 1 << 7)
+        if gathered <= lacking:
+            forms &= ~(1 << 3 | 1 << 4 | 1 << 8)
+        if shed + gathered <= lacking:
+            forms = 0
+        own_w = min(whole[main], int(np.ceil(exact)))
+        steps += 4 * lane_steps
         if not forms:
             if steps > quota:
                 return at + 1, steps
@@ -144,7 +163,7 @@ def explore(
             if not forms >> form & 1:
                 continue
             steps += literals
-            base = whole[main] if form == 8 else 0
+            base = own_w if form == 8 else 0
             values = outside[0] if form == 8 else inside[0]
             order = gathers if form == 8 else sheds
             role = DISJUNCT if form == 8 else CONJUNCT
@@ -159,7 +178,7 @@ def explore(
         for form in range(1, 7):
             if not forms >> form & 1:
                 continue
-            base = whole[main] if form == 3 or form == 4 else 0
+            base = own_w if form == 3 or form == 4 else 0
             within = form == 1 or form == 2 or form == 6
             w = inside[0] if within else outside[0]
             tau = limit - base
@@ -240,6 +259,22 @@ def explore(
         if steps > quota:
             return at + 1, steps
     return len(listed), steps
+
+
+@compiled
+def exact_weight(row: Array, q: Array, ends: Array) -> float:
+    """Return W of a row times the scale, without the rounding of its lanes; `ends` as for `needed`."""
+    size, total = count_and_sum(row, q)
+    return float(ends[5] * (total - ends[6] * size))
+
+
+@compiled
+def sheds_within(row: Array, low: Array) -> int:
+    """Return N of a row at most, by the lower weights."""
+    total = np.int32(0)
+    for j in range(len(low)):
+        total -= np.int32(popcount16(row[j])) * min(np.int32(low[j]), np.int32(0))
+    return int(total)
 
 
 @compiled
@@ -336,11 +371,12 @@ def candidates(
     chosen: Array,
 ) -> int:
     """List the literals that can be c or d of the forms 1 to 4, or d of the forms 5 and 6; return how many."""
-    gathers, sheds, _, roles = bounds
+    gathers, sheds, whole, roles = bounds
     role = CONJUNCT if form == 1 or form == 3 or form == 6 else DISJUNCT
     within = form == 1 or form == 2 or form == 6
     w, p = inside if within else outside
     region = gathers[main] if within else everything[0] - gathers[main]
+    region_w = whole[main] if within else everything[0] - everything[1] - whole[main]
     found = 0
     for x in range(len(roles)):
         if form == 1:
@@ -355,9 +391,13 @@ def candidates(
             passes = gathers[x] <= gathers[main] and gathers[x] + gathers[main] > tau
         else:
             passes = sheds[x] <= sheds[main] and 2 * gathers[x] > tau
-        if passes and roles[x] & role and x >> 1 != main >> 1:
-            chosen[found] = x
-            found += 1
+        if not passes or not roles[x] & role or x >> 1 == main >> 1:
+            continue
+        # with none or all of the region's images the formula says no more than a shorter one; no weight is 0
+        if (p[x] == 0 and w[x] == 0) or (p[x] == region and w[x] == region_w):
+            continue
+        chosen[found] = x
+        found += 1
     return found
 
 
