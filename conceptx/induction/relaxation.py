@@ -32,7 +32,7 @@ Ints = npt.NDArray[np.int64]
 LANE = 16
 """Images a lane."""
 _VECTOR = 64
-"""Lanes come in multiples of this: what compiled loops take at a time."""
+"""Lanes come in multiples of this, or of half of it where few are needed: what compiled loops take at a time."""
 _RATIO = 1.6
 """The sizes of a bracket differ by up to this factor, counted from the nearer of 0 and all images."""
 _HEAVIEST = 32_000
@@ -90,7 +90,8 @@ def arrange(q: Floats) -> Layout:
             if cut(ranked, width + step, LANE, lane) > most:
                 width += step
         used = cut(ranked, width + step, LANE, lane)
-    lanes = -(-max(used, 1) // _VECTOR) * _VECTOR
+    vector = _VECTOR if used == most else _VECTOR // 2
+    lanes = -(-max(used, 1) // vector) * vector
     starts = np.searchsorted(lane, np.arange(lanes + 1))
     slots = lane * LANE + np.arange(n) - starts[lane]
     slot = np.empty(n, dtype=np.int64)
