@@ -193,12 +193,12 @@ def restrict(extents: Extents, used: Bools) -> tuple[Extents, Ints]:
     same = same_packed(rows)
     sizes = np.bitwise_count(rows).sum(axis=1, dtype=np.int64)
     own = np.flatnonzero((same == np.arange(len(rows))) & (sizes > 0) & (sizes < n))
-    place = dict(zip(own.tolist(), range(len(own)), strict=True))
-    twins = [extents.twins[k] for k in place]
-    for k in np.flatnonzero(same != np.arange(len(rows))).tolist():
-        if int(same[k]) in place:
-            twins[place[int(same[k])]] += (extents.expressions[k], *extents.twins[k])
-    expressions = [extents.expressions[k] for k in place]
+    place = np.full(len(rows), -1)
+    place[own] = np.arange(len(own))
+    twins = list(map(extents.twins.__getitem__, own.tolist()))
+    for k in np.flatnonzero((same != np.arange(len(rows))) & (place[same] >= 0)).tolist():
+        twins[place[same[k]]] += (extents.expressions[k], *extents.twins[k])
+    expressions = list(map(extents.expressions.__getitem__, own.tolist()))
     return _extents(rows[own], expressions, twins, extents.lengths[own], extents.depths[own], n), own
 
 
