@@ -116,9 +116,11 @@ def verify_tables(
     progress: Progress = silent,
 ) -> Verification:
     """Test the hypotheses of a table on the activations and labels of two others; no run folder is made."""
-    from conceptx.annotation.scenes import scenes_from_labels
+    from dataclasses import replace
+
     from conceptx.ontology import open_ontology
     from conceptx.tables import read_activations, read_hypotheses, read_labels
+    from conceptx.verification.own_tables import labels_as_classes
     from conceptx.verification.own_tables import verify_tables as test
 
     values, marks, claims = (
@@ -127,11 +129,13 @@ def verify_tables(
         read_hypotheses(Path(hypotheses)),
     )
     scenes = None
+    warnings: list[str] = []
     if ontology is not None:
         hierarchy = open_ontology(named_ontology(str(ontology), Path.cwd()))
         hierarchy.verify()
-        scenes, _ = scenes_from_labels(marks, hierarchy=hierarchy, images=values.images)
-    return test(values, marks, claims, protocol=protocol, seed=seed, scenes=scenes, progress=progress)
+        scenes, warnings = labels_as_classes(marks, hierarchy, values.images)
+    found = test(values, marks, claims, protocol=protocol, seed=seed, scenes=scenes, progress=progress)
+    return replace(found, warnings=tuple(warnings))
 
 
 def _upto(run: Run | str | Path, stage: str, progress: Progress) -> Run:

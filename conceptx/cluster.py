@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -308,6 +309,8 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         yield ray
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if "torchvision" in sys.modules:  # a network of it is unpickled on a worker before any of our code runs there
+        quiet["runtime_env"] = {"worker_process_setup_hook": _prepare_worker}
     try:
         if cluster.address.startswith("ray://"):
             ray.init(address=cluster.address, **quiet)
@@ -321,6 +324,13 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _prepare_worker() -> None:
+    """Import torchvision as it was imported here: where its compiled operators do not load, only this way works."""
+    from conceptx.activations.sources.torchvision_zoo import import_torchvision
+
+    import_torchvision()
 
 
 def _joined(ray: Any, quiet: dict[str, Any]) -> bool:

@@ -27,6 +27,7 @@ from conceptx.tables import (
     read_activations,
     read_labels,
     read_parquet,
+    unknown_image,
     write_parquet,
 )
 
@@ -161,8 +162,7 @@ def _labelled(images: ImageSet, run: Run) -> ImageSet:
     known = set(active.images)
     for image, line in zip(labels.images, labels.lines, strict=True):
         if image not in known:
-            what = f"image {image!r} is not among the activations"
-            raise InputError(f"{labels.source}:{line}", what, "remove the row or re-extract with this image")
+            raise unknown_image(f"{labels.source}:{line}", image, known)
     pictured = set(images.ids)
     missing = next((image for image in active.images if image not in pictured), None)
     if missing is not None:
@@ -194,7 +194,8 @@ def _listing(path: Path) -> str:
             file = Path(folder, name)
             if file.is_file():
                 stat = file.stat()
-                entries.append((file.relative_to(base).as_posix(), stat.st_size, stat.st_mtime_ns))
+                below = file.relative_to(base).as_posix().encode("utf-8", "backslashreplace").decode()
+                entries.append((below, stat.st_size, stat.st_mtime_ns))
     return digest_json([path.name, sorted(entries)])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+_LONGEST_LABEL = 40
 
 
 class Progress(Protocol):
@@ -45,7 +46,12 @@ def bar(iterable: Iterable[T], *, total: int | None = None, label: str = "") -> 
         TimeRemainingColumn(),
     )
     with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=8) as shown:
-        task = shown.add_task(label, total=total)
+        task = shown.add_task(_short(label), total=total)
         for item in iterable:
             yield item
             shown.advance(task)
+
+
+def _short(label: str) -> str:
+    """Return a label that leaves room for bar and time on 80 columns; a long one loses its middle, not its end."""
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 15]}…{label[-14:]}"

@@ -82,6 +82,8 @@ class Request:
                 raise InputError("request", "activations are given without labels", "add --labels TABLE")
             if self.model is not None:
                 raise InputError("request", "a model and an activation table are given", "keep one of the two")
+            if self.layers:
+                raise InputError("request", "a layer and an activation table are given", "leave out --layer")
         else:
             for name, value in (("model", self.model), ("layer", self.layers), ("images", self.images)):
                 if not value:

@@ -318,6 +318,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except NotADirectoryError:
+        raise InputError(str(path), "a part of this path is a file", "choose another --out") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             str(path / "manifest.json"), f"the manifest cannot be read ({error})", "remove it to run every stage again"

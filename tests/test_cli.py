@@ -115,7 +115,7 @@ def test_a_persons_mapping_is_kept(tmp_path: Path, conceptx: Callable[..., Answe
     assert json.loads(answer)["done"] == ["annotate"]
     code, listed, _ = conceptx("annotate", out, "--review")
     assert code == 0
-    assert "doubtful labels; decide them in" in listed
+    assert listed == f"No label is doubtful; all decisions are in {mapping}.\n"
     row = next(line for line in mapping.read_text(encoding="utf-8").splitlines() if "\tbed\t" in line)
     assert "\tclass:Furniture\t" in row
     assert "semapv:ManualMappingCuration" in row
@@ -159,14 +159,27 @@ MISTAKES: list[tuple[str, Callable[[Path], list[object]], int, str]] = [
         "activations with NaN",
         lambda p: tables(p, activations=[["a.jpg", 1, "nan", 0]]),
         2,
-        "activations.csv: unit 'noise' has the value nan on image 'a.jpg'",
+        "activations.csv:2: unit 'noise' has the value nan on image 'a.jpg'",
     ),
     (
         "an image twice",
         lambda p: tables(p, activations=[["a.jpg", 1, 2, 3], ["a.jpg", 1, 2, 3]]),
         2,
-        "activations.csv: image 'a.jpg' appears twice; keep one image of that name",
+        "activations.csv:3: image 'a.jpg' appears twice, first in line 2; keep one image of that name",
     ),
+    (
+        "images without their endings",
+        lambda p: tables(p, labels=[[f"{i:04d}", "bed"] for i in range(300)]),
+        2,
+        "labels.csv:2: image '0000' is not among the activations; write it as there in all rows: '0000.jpg'",
+    ),
+    (
+        "a layer of a table",
+        lambda p: [*tables(p), "--layer", "fc"],
+        2,
+        "a layer and an activation table are given; leave out --layer",
+    ),
+    ("an --out below a file", lambda p: [*tables(p)[:-1], p / "labels.csv" / "x"], 2, "a part of this path is a file"),
     (
         "an empty split",
         lambda p: tables(p, labels=[[f"{i:04d}.jpg", "bed", "induction"] for i in range(300)], split=True),

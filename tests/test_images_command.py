@@ -89,6 +89,12 @@ def test_what_is_not_there(spec: str) -> None:
     assert isinstance(run(spec).exception, InputError)
 
 
+def test_an_archive_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "set.zip").write_bytes(b"PK\x03\x04")
+    said = "set.zip: this is neither a table nor a JSON file; unpack it, or give the folder that holds it"
+    assert said in str(run(str(tmp_path / "set.zip")).exception)
+
+
 def test_a_folder_of_nothing_known(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     result = run(str(tmp_path))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from conceptx.progress import bar, silent
+from conceptx.progress import _short, bar, silent
 
 
 @pytest.mark.parametrize("progress", [bar, silent])
@@ -27,3 +27,10 @@ def test_a_terminal_sees_the_label_and_how_far_it_is(
     assert shown.out == ""
     assert "counting" in shown.err
     assert "3/3" in shown.err
+
+
+def test_a_long_label_leaves_room_for_the_bar() -> None:
+    label = "activations of " + ", ".join(f"layer{i}.conv2" for i in range(12)) + " (1.2 GB)"
+    assert _short("search") == "search"
+    assert _short(label).startswith("activations of layer0") and _short(label).endswith("(1.2 GB)")
+    assert len(_short(label)) == 40

@@ -38,7 +38,7 @@ def _content(path: Path) -> Any:
 
 
 def _existing(path: Path) -> Path:
-    if not path.exists():
+    if not path.is_file() and not path.is_dir():
         raise InputError(str(path), "there is no such file or folder", "check the path")
     return path
 

@@ -62,8 +62,9 @@ def trace(model: nn.Module) -> Traced:
     tracer = NodePathTracer()
     try:
         graph = tracer.trace(model)
+        module = fx.GraphModule(tracer.root, graph)
     except Exception as error:  # whatever the user's forward pass makes of symbols
-        first = (str(error).splitlines() or [type(error).__name__])[0]
+        first = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
         what = f"the forward pass cannot be traced ({first})"
         raise InputError(
             "model", what, "name layers by their modules, or give a model without such branches"
@@ -71,7 +72,7 @@ def trace(model: nn.Module) -> Traced:
     named = {
         name: node for node, name in tracer.node_to_qualname.items() if node.op in ("call_function", "call_method")
     }
-    return Traced(named, fx.GraphModule(tracer.root, graph))
+    return Traced(named, module)
 
 
 def check_traced(traced: Traced, model: nn.Module, batch: Tensor) -> None:

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
+from torch.nn.parameter import is_lazy
 
 from conceptx.activations.preprocess import Preprocess
+from conceptx.errors import InputError
 from conceptx.files import digest_file, digest_json
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _RECORDED = ("torch", "torchvision", "timm", "conceptx", "efficientnet_lite_pytorch")
-"""Packages whose code is told by their version and by how a model prints."""
+"""Packages whose code is told by their version and by how a model prints; their forward passes keep nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,10 +50,29 @@ def model_digest(model: nn.Module) -> str:
         **dict(model.named_buffers(remove_duplicate=False)),
     }
     for name, tensor in sorted(tensors.items()):
+        _check_real(name, tensor)
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         values = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(values.view(torch.uint8).numpy().data if values.numel() else b"")
     return digest.hexdigest()
+
+
+def is_of_known_code(model: nn.Module) -> bool:
+    """Tell whether all modules are of packages whose forward passes keep nothing, so that one may be ended halfway.
+
+    A module with a forward pass put onto it, and a compiled one, are not of these.
+    """
+    return all(
+        type(module).__module__.partition(".")[0] in _RECORDED and "forward" not in vars(module)
+        for module in model.modules()
+    )
+
+
+def _check_real(name: str, tensor: Tensor) -> None:
+    """Refuse a weight without values: of a lazy module before its first batch, or on the device `meta`."""
+    if is_lazy(tensor) or tensor.is_meta:
+        what = f"the weights {name!r} have no {'shape' if is_lazy(tensor) else 'values'} yet"
+        raise InputError("model", what, "send a batch through a lazy model, or load the weights, before it is given")
 
 
 def _code(kind: type) -> str:

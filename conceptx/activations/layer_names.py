@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from conceptx.errors import InputError, did_you_mean
@@ -78,7 +79,7 @@ def tensor_of(place: Place, output: object) -> Tensor:
         output = items[place.key]
     elif not isinstance(output, Tensor):
         output = next((item for item in items.values() if isinstance(item, Tensor)), None)
-    if not isinstance(output, Tensor) or not output.is_floating_point():
+    if not isinstance(output, Tensor) or not _has_values(output):
         raise InputError(where, "it puts out no floating-point tensor", "choose another layer")
     return output
 
@@ -95,12 +96,15 @@ def items_of(output: object) -> dict[str, object]:
 def tensors_of(output: object) -> dict[str, Tensor]:
     """Return the floating-point tensors of an output by the end of their name."""
     if isinstance(output, Tensor):
-        return {"": output} if output.is_floating_point() else {}
+        return {"": output} if _has_values(output) else {}
     return {
-        f"[{key}]": item
-        for key, item in items_of(output).items()
-        if isinstance(item, Tensor) and item.is_floating_point()
+        f"[{key}]": item for key, item in items_of(output).items() if isinstance(item, Tensor) and _has_values(item)
     }
+
+
+def _has_values(output: Tensor) -> bool:
+    """Tell whether a tensor holds a floating-point number at every place."""
+    return output.is_floating_point() and output.layout == torch.strided
 
 
 def _some(modules: Mapping[str, nn.Module]) -> str:

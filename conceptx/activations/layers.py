@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from conceptx.activations.functions import PREFIX, Traced, check_traced, kind_of, trace
 from conceptx.activations.graphs import GraphModel
+from conceptx.activations.identity import is_of_known_code
 from conceptx.activations.layer_names import Place, check_calls, resolve, tensor_of, tensors_of
 from conceptx.activations.nonlinearities import NonlinearityWatch, after_nonlinearity
 from conceptx.activations.steady import SteadyPass
@@ -81,7 +82,7 @@ def list_layers(model: nn.Module, example: Tensor) -> list[LayerInfo]:
         for key, tensor in tensors.items():
             watch.produced(tensor, (path, calls[path], key))
 
-    modules = {path: module for module, path in paths.items()}
+    modules = {p: module for module, p in paths.items() if not isinstance(module, torch.jit.ScriptModule)}
     with _hooked(model, modules, lambda _: hook), torch.inference_mode(), watch:
         SteadyPass()(lambda: send(model, pair))
     found: list[LayerInfo] = []
@@ -136,6 +137,7 @@ def capturing(
 
     `keep` runs inside the forward pass, right when the layer returns, and must not return a view of its argument.
     The model runs in evaluation mode without gradients, and what is random in it draws the same numbers in every pass.
+    All passes but the first end after the last of the layers where the model's code is known (see `identity`).
     At the end, also after an exception, every module is in the mode it was in and the hooks are gone. A layer that the
     forward pass does not reach, and values that are no numbers, raise `InputError`.
     """
@@ -149,7 +151,7 @@ def capturing(
     modules = dict(model.named_modules(remove_duplicate=False))
     functional = [layer for layer in layers if layer.startswith(PREFIX) and layer not in modules]
     places = [resolve(layer, modules) for layer in layers if layer not in functional]
-    listener = _Listener(places, modules, keep)
+    listener = _Listener(places, modules, keep, may_end=is_of_known_code(model))
     steadily = SteadyPass()
     traced: list[Traced] = []
 
@@ -170,14 +172,23 @@ def capturing(
         yield run
 
 
+class _Enough(BaseException):
+    """Ends a pass in which a listener has heard all that it wants; no error, so no model takes it for one."""
+
+
 class _Listener:
     """What the hooks on a model hear: while one pass runs, the wanted outputs and how often modules are called.
 
-    A copy of the model takes the hooks with it; what the copy's modules put out is not heard.
+    A copy of the model takes the hooks with it; what the copy's modules put out is not heard. The first pass is always
+    a whole one: it shows what the names mean. Later ones may end (`may_end`) when all is heard.
     """
 
-    def __init__(self, places: Sequence[Place], modules: Mapping[str, nn.Module], keep: Keep) -> None:
+    def __init__(
+        self, places: Sequence[Place], modules: Mapping[str, nn.Module], keep: Keep, *, may_end: bool = False
+    ) -> None:
         self._places, self._modules, self._keep = places, modules, keep
+        self._may_end, self._wanted = may_end, len({place.name for place in places})
+        self._enough = _Enough()
         self._recorded: dict[str, Tensor] = {}
         self._calls: dict[str, int] = {}
         self._reached: set[str] = set()
@@ -195,6 +206,8 @@ class _Listener:
             for place in wanted:
                 if place.call in (None, self._calls[path]):
                     self._recorded[place.name] = self._keep(place.name, tensor_of(place, output))
+            if self._may_end and self._reached and len(self._recorded) == self._wanted:
+                raise self._enough
 
         return hook
 
@@ -204,6 +217,10 @@ class _Listener:
         self._listening = True
         try:
             send(model, batch)
+        except _Enough as heard:
+            if heard is not self._enough:  # a model within this one has its own listener
+                raise
+            return self._recorded
         finally:
             self._listening = False
         for place in self._places:
@@ -219,9 +236,9 @@ def send(model: nn.Module, batch: Tensor) -> None:
     """
     try:
         model(batch)
-    except ConceptxError:
+    except (ConceptxError, RuntimeError, MemoryError):
         raise
-    except (TypeError, ValueError, AttributeError, LookupError, AssertionError, ArithmeticError) as error:
+    except Exception as error:  # whatever the user's code raises
         shape = " × ".join(map(str, batch.shape))
         what = f"its forward pass fails on a batch of pictures, {shape} ({type(error).__name__}: {error})"
         raise InputError("model", what, "mend it, or wrap it in a factory whose model takes such a batch") from error
@@ -233,13 +250,27 @@ def _hooked(
     modules: Mapping[str, nn.Module] | None = None,
     hook_for: Callable[[str], Callable[[nn.Module, object, object], None]] | None = None,
 ) -> Iterator[None]:
-    """Put the model into evaluation mode with a forward hook on each of `modules`, and undo both at the end."""
+    """Put the model into evaluation mode with a forward hook on each of `modules`, and undo both at the end.
+
+    The buffers are then as they were, too: some models write into theirs whatever their mode.
+    """
     modes = [(module, module.training) for module in model.modules()]
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
     handles = []
     try:
         model.eval()
         if modules is not None and hook_for is not None:
             for path, module in modules.items():
+                if isinstance(module, torch.jit.ScriptModule):
+                    what = "this module is TorchScript, which calls no hooks"
+                    raise InputError(
+                        f"layer {path!r}", what, "save the whole model with torch.jit.save and name the file"
+                    )
                 handles.append(module.register_forward_hook(hook_for(path)))
         yield
     finally:
@@ -247,6 +278,12 @@ def _hooked(
             handle.remove()
         for module, mode in modes:
             module.training = mode
+        for module, name, buffer, before in buffers:
+            if module._buffers.get(name) is not buffer:
+                module._buffers[name] = buffer
+            if not torch.equal(buffer, before):
+                with torch.inference_mode():
+                    buffer.copy_(before)
 
 
 def _store(

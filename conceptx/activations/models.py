@@ -14,8 +14,14 @@ from torch import Tensor, nn
 from conceptx.activations.identity import LoadedModel, model_digest
 from conceptx.activations.naming import FILE_KINDS, LITE, WORLD, ModelName, parse_model
 from conceptx.activations.preprocess import Preprocess
+from conceptx.activations.sources.detectors import per_image
 from conceptx.activations.sources.factory import from_factory
-from conceptx.activations.sources.torchvision_zoo import from_torchvision, import_torchvision, torchvision_names
+from conceptx.activations.sources.torchvision_zoo import (
+    from_torchvision,
+    import_torchvision,
+    torchvision_names,
+    why_not,
+)
 from conceptx.activations.sources.weights import load_weights, read_weights
 from conceptx.errors import InputError, did_you_mean
 
@@ -60,7 +66,7 @@ def _made(name: str, parsed: ModelName, weights: str) -> tuple[nn.Module, Prepro
         model, preprocess = from_factory(location)
         if weights not in ("default", "none"):
             load_weights(model, Path(weights))
-        return model, preprocess
+        return per_image(model), preprocess
     if kind == "world":
         return _world_cnn(weights)
     if kind == "lite":
@@ -97,6 +103,8 @@ def _from_zoo(kind: str, name: str, weights: str) -> tuple[nn.Module, Preprocess
     known = torchvision_names()
     if name in known:
         return from_torchvision(name, weights)
+    if (refusal := why_not(name)) is not None:
+        raise InputError(f"model {name!r}", *refusal)
     others = [] if kind == "torchvision" else timm_names() or []
     if name.partition(".")[0] in others:
         return from_timm(name, weights)

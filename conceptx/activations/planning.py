@@ -109,9 +109,10 @@ def _probe(
         try:
             run(example if weight is None else example.to(weight.device, weight.dtype))
         except RuntimeError as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
                 "model",
-                f"it fails on an image of {preprocess.side} × {preprocess.side} pixels ({error})",
+                f"it fails on an image of {preprocess.side} × {preprocess.side} pixels ({first})",
                 "check the preprocessing's size and the model's input",
             ) from error
     return {layer: shapes[layer] for layer in layers}, dtypes

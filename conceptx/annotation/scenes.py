@@ -95,7 +95,7 @@ def scenes_from_labels(
     from conceptx.annotation.mapping import map_labels
     from conceptx.ontology.hierarchy import Hierarchy
     from conceptx.ontology.records import check_name
-    from conceptx.tables import IMAGES, OBJECTS, from_rows
+    from conceptx.tables import IMAGES, OBJECTS, from_rows, unknown_image
 
     distinct = sorted(set(labels.labels))
     classes: dict[str, str | None]
@@ -112,8 +112,7 @@ def scenes_from_labels(
     known = set(names)
     for image, line in zip(labels.images, labels.lines, strict=True):
         if image not in known:
-            what = f"image {image!r} is not among the activations"
-            raise InputError(f"{labels.source}:{line}", what, "remove the row or re-extract with this image")
+            raise unknown_image(f"{labels.source}:{line}", image, known)
     given = [""] * len(labels.images) if labels.objects is None else labels.objects
     objects = [name or f"row {line}" for name, line in zip(given, labels.lines, strict=True)]
     keys = ("image", "object", "label")

@@ -118,7 +118,7 @@ def check_floor(controls: Sequence[Row], summary: Row, protocol: Protocol) -> Ch
                 again[name] = known[math.ceil(protocol.floor_quantile * (len(known) - 1))] if known else math.nan
         compared += len(again)
         found.compare(f"verification.json, {kind}", floor, again)
-    return found.check(compared, also="the floor in the search, which needs the search itself (use the replay)")
+    return found.check(compared, also="the floor in the search, which only a replay makes again")
 
 
 def check_rule(verdicts: Sequence[Row], hypotheses: Sequence[Row], summary: Row, protocol: Protocol) -> Check:

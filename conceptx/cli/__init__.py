@@ -1,6 +1,6 @@
 """The command line: thin commands over `conceptx.pipeline` and the rooms.
 
-`main` is the entry point. Every command takes ``--json``, ``--quiet``, ``--debug`` and ``--seed``; exit codes are
+`main` is the entry point. Every command takes ``--debug``, all but `explore` ``--json`` and ``--quiet``; exit codes are
 0 done, 1 the job failed, 2 the input or the request is wrong, 130 interrupted.
 """
 
@@ -16,12 +16,13 @@ from conceptx.cli.audit import audit, diff
 from conceptx.cli.bank import bank
 from conceptx.cli.compare import compare
 from conceptx.cli.explore import explore
+from conceptx.cli.extract import extract
 from conceptx.cli.images import images
 from conceptx.cli.learn import learn
 from conceptx.cli.models import train_head
 from conceptx.cli.ontology import ontology
 from conceptx.cli.probe import probe
-from conceptx.cli.runs import annotate, demo, explain, extract, induce, report, verify
+from conceptx.cli.runs import annotate, demo, explain, induce, report, verify
 from conceptx.cli.study import study
 from conceptx.errors import ConceptxError, JobError
 

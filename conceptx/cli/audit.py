@@ -92,8 +92,12 @@ def _print_comparison(result: Comparison, everything: bool) -> None:
         console.print(f"{name}: {one} → {two}", markup=False)
     for verdict, n in result.counts[0].items():
         console.print(f"{verdict}: {n} → {result.counts[1].get(verdict, 0)}")
-    by = "name" if result.paired_by == "name" else f"the values on {result.common_images} common images"
-    console.print(f"Units are paired by {by}.")
+    if result.paired_by == "name":
+        console.print("Units are paired by name.")
+    elif result.common_images:
+        console.print(f"Units are paired by the values on {result.common_images} common images.")
+    else:
+        console.print("The runs have no image in common, so no unit can be paired with another.")
     table = Table()
     for column in ("unit", "first run", "second run", "similarity", "change"):
         table.add_column(column, overflow="fold")

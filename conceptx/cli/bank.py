@@ -44,8 +44,11 @@ def fetch(
     Authors and licences are kept in sources.csv in the folder. The pictures stay their authors' own: read the licences
     before you pass them on.
     """
+    from conceptx.errors import InputError
     from conceptx.verification.gathering import gather
 
+    if out.is_file():
+        raise InputError(str(out), "this is a file", "name a folder for the bank")
     progress = progress_for(quiet or as_json)
     found = gather(labels, out, source=source, number=number, address=address, pause=pause, progress=progress)
     if as_json:

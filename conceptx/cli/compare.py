@@ -76,6 +76,8 @@ def compare(
     ):
         if said and whole is None:
             raise InputError(option, "there is no model that it could be for", f"add {needed}")
+    if out is not None and out.is_dir():
+        raise InputError(str(out), "this is a folder", "name the file to write, such as labels.csv")
     wanted = Wanted(
         methods=methods or METHODS,
         files=files,

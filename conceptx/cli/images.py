@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _SHOWN = 20
 _FEW = 10
 _BAR = 40
+_BEFORE = 62
+"""Columns that stand before a bar."""
 
 
 @click.group()
@@ -71,8 +74,9 @@ def check(spec: str, out: Path | None, max_bad: float, as_json: bool, quiet: boo
 def _print(kind: str, found: ImageCheck) -> None:
     click.echo(f"{found.name}: {found.images:,} images and {found.objects:,} objects, read as {kind}")
     most = max((label.objects for label in found.labels), default=1)
+    longest = min(_BAR, max(shutil.get_terminal_size((_BEFORE + _BAR, 24)).columns - _BEFORE, 1))
     for label in found.labels[:_SHOWN]:
-        bar = "█" * max(round(_BAR * label.objects / most), 1)
+        bar = "█" * max(round(longest * label.objects / most), 1)
         click.echo(f"{_plain(label.label, 30):30}  {label.objects:9,d} in {label.images:8,d} images  {bar}")
     if len(found.labels) > _SHOWN:
         click.echo(f"… and {len(found.labels) - _SHOWN:,} more labels (all with --json)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conceptx.cli.options import print_json, progress_for, shared
+from conceptx.cli.options import counted, print_json, progress_for, shared
 
 if TYPE_CHECKING:
     from conceptx.ontology import Hierarchy
@@ -97,6 +97,8 @@ def search(hierarchy: Path, text: str, limit: int, as_json: bool, quiet: bool) -
     if as_json:
         print_json([asdict(item) for item in found])
         return
+    if not found and not quiet:
+        click.echo(f"no class has {text!r} in a name, a label or a synonym; try a shorter part of it", err=True)
     for item in found:
         also = "" if item.matched in (item.name, item.label) else f"  ({item.matched})"
         click.echo(f"{item.name}{also}")
@@ -127,7 +129,7 @@ def subtree(hierarchy: Path, names: tuple[str, ...], out: Path, below: bool, as_
 
     part = cut(whole, names, below)
     part.save(out)
-    _say({"folder": str(out), "classes": len(part)}, f"{len(part):,} classes: {out}", as_json, quiet)
+    _say({"folder": str(out), "classes": len(part)}, f"{counted(len(part), 'class', 'classes')}: {out}", as_json, quiet)
 
 
 @ontology.command()
@@ -162,14 +164,16 @@ def _show_info(hierarchy: Hierarchy, as_json: bool, quiet: bool) -> None:
     if quiet:
         return
     roots = ", ".join(facts.roots) + (", …" if facts.n_roots > len(facts.roots) else "")
-    click.echo(f"{facts.classes:,} classes, {facts.edges:,} edges, {facts.n_roots:,} roots: {roots}")
-    click.echo(f"{facts.leaves:,} leaves, {facts.several_parents:,} classes with several parents")
-    click.echo(f"{facts.synonyms:,} synonyms, {facts.merged:,} names merged into another class")
+    sizes = (counted(facts.classes, "class", "classes"), counted(facts.edges, "edge"), counted(facts.n_roots, "root"))
+    click.echo(f"{', '.join(sizes)}: {roots}")
+    several = counted(facts.several_parents, "class", "classes")
+    click.echo(f"{counted(facts.leaves, 'leaf', 'leaves')}, {several} with several parents")
+    click.echo(f"{counted(facts.synonyms, 'synonym')}, {counted(facts.merged, 'name')} merged into another class")
     most = max(facts.depths, default=1)
     for depth, count in enumerate(facts.depths):
         click.echo(f"depth {depth:3d}  {count:9,d}  {'█' * max(round(40 * count / most), 1)}")
     left_out = len(facts.removed)
-    click.echo(f"{left_out:,} edge{'' if left_out == 1 else 's'} left out" + (":" if left_out else ""))
+    click.echo(f"{counted(left_out, 'edge')} left out" + (":" if left_out else ""))
     for edge in facts.removed[:_REMOVED_SHOWN]:
         click.echo(f"    {edge.child} > {edge.parent}: {edge.reason}")
     if left_out > _REMOVED_SHOWN:

@@ -29,6 +29,11 @@ def progress_for(quiet: bool) -> Progress:
     return silent if quiet else bar
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: 1 edge, 2,000 edges, 2 leaves."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def print_json(value: object) -> None:
     """Print one JSON document."""
     from conceptx.files import json_ready

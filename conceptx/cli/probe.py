@@ -67,6 +67,9 @@ def probe(
         tests = ["" if value != value else f"{value:.3f}" for value in (p.p, p.q)]
         table.add_row(Text(p.layer), Text(p.concept), p.against, *shown, *tests)
     console.print(table)
+    for p in found.probes:
+        if p.note:
+            console.print(f"{p.layer}, {p.concept}: {p.note}", markup=False)
     for s in found.sensitivities:
         line = f"{s.layer}, {s.concept}: output {s.output} changes by {s.slope:+.3f} a step"
         console.print(f"{line} (p {s.p:.3f}, q {s.q:.3f}), rises on {s.share:.0%} of {s.n} images", markup=False)

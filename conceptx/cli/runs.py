@@ -2,83 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from conceptx.cli.options import print_json, progress_for, shared
+from conceptx.cli.options import counted, print_json, progress_for, shared
+from conceptx.cli.requests import EXPLAIN_OPTIONS, RECORD_OPTIONS, SEED, add_options, request_of
 
 if TYPE_CHECKING:
-    from conceptx.request import Request
     from conceptx.run import Run
     from conceptx.verification.results import Verification
-
-_SEED = click.option(
-    "--seed", type=click.IntRange(min=0), help="The seed of everything random.  [default: the run's own, or 0]"
-)
-
-_REQUEST_OPTIONS: tuple[Callable[..., Any], ...] = (
-    click.option("--model", help="A torchvision or timm name, a model file, head:FOLDER, or package.module:factory."),
-    click.option("--weights", help="default, none, or a file with a state dict.  [default: default]"),
-    click.option("--layer", "layers", multiple=True, help="A module path, relu@3, fx:NAME, or a pattern: conv*."),
-    click.option("--preprocess", help='How images become input: "size=256 crop=224 …".  [default: the weights\' own]'),
-    click.option(
-        "--reduction", help="Maps to numbers: max, mean, top:0.1, token:cls.  [default: by the layer's shape]"
-    ),
-    click.option("--images", help="KIND:PATH, for example folder:PATH, coco:PATH or table:FILE."),
-    click.option(
-        "--splits",
-        type=click.Choice(["own", "original"]),
-        help="own: divided by the seed; original: the set's train, val and test.  [default: own]",
-    ),
-    click.option("--activations", type=click.Path(), help="A table in place of --model: image, then a column a unit."),
-    click.option(
-        "--labels", type=click.Path(), help="A table of labels, beside --activations: image,label[,object][,split]."
-    ),
-    click.option(
-        "--ontology",
-        type=click.Path(),
-        help="A compiled hierarchy, an OWL, SKOS or edge file, or world.  [default: each label is a class]",
-    ),
-    click.option(
-        "--sentences/--no-sentences",
-        default=None,
-        help="Ask a local sentence model about labels that no class name resembles (extra sentences).",
-    ),
-    click.option(
-        "--reasoner/--no-reasoner", default=None, help="Let HermiT check the expressions on 30 images (extra reasoner)."
-    ),
-    click.option("--protocol", help="conceptx, dalal2024 or a TOML file.  [default: conceptx]"),
-    click.option("--objective", help="The score that the search maximises.  [default: the protocol's]"),
-    click.option("--max-length", type=int, help="The most classes in an expression.  [default: the protocol's]"),
-    click.option("--search", help="auto, optimal, beam, or ecii for comparison.  [default: auto]"),
-    click.option("--seconds", type=float, help="The longest proof of a unit's optimum.  [default: a fixed effort]"),
-    click.option("--image-classes/--no-image-classes", default=None, help="Allow the images' categories as terms."),
-    click.option("--max-bad", type=float, help="The share of unreadable images that is fatal.  [default: 0.01]"),
-    click.option(
-        "--keep",
-        type=click.Choice(["all", "top"]),
-        help="all values, or top: statistics and top images, and no search.  [default: all]",
-    ),
-    click.option(
-        "--device", help="Where network and search compute: cpu, cuda, cuda:1.  [default: where the weights are]"
-    ),
-    click.option("--autocast", type=click.Choice(["bf16", "fp16"]), help="Half precision; its deviation is recorded."),
-    click.option("--cluster", metavar="auto|ray://…", help="Extract and search on a Ray cluster."),
-    click.option(
-        "--blocks", help="Where the cluster's machines exchange blocks: a folder, s3://…  [default: in the run]"
-    ),
-    _SEED,
-)
-
-
-def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_REQUEST_OPTIONS):
-        command = option(command)
-    return command
 
 
 @click.command()
@@ -86,7 +21,7 @@ def _request_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--out", type=click.Path(path_type=Path), default=Path("conceptx-demo"), show_default=True, help="The run folder."
 )
 @click.option("--open", "opened", is_flag=True, help="Open the report in the browser at the end.")
-@_SEED
+@SEED
 @shared
 def demo(out: Path, opened: bool, seed: int | None, as_json: bool, quiet: bool) -> None:
     """Do the whole job on the built-in world: render, train, explain, prove, report.
@@ -103,7 +38,7 @@ def demo(out: Path, opened: bool, seed: int | None, as_json: bool, quiet: bool) 
 
 @click.command(short_help="Explain the units of a layer: the whole job, up to the report.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@_request_options
+@add_options(*RECORD_OPTIONS, *EXPLAIN_OPTIONS, SEED)
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.  [default: the folder of FILE]")
 @click.option("--plan", "plan_only", is_flag=True, help="Stop when plan.json says what will be tested.")
 @shared
@@ -111,19 +46,26 @@ def explain(file: Path | None, out: Path | None, plan_only: bool, as_json: bool,
     """Explain the units of a layer: extract, map the labels, search, test, report.
 
     Needed are --model, --layer and --images, or the tables --activations and --labels; and --out. FILE is the run.toml
-    of a run: it is taken up again, and flags take the place of what it says. What is done already is not done again.
+    of a run, or its folder: the run is taken up again, and flags take the place of what it says. What is done already
+    is not done again.
     """
     from conceptx.errors import InputError
     from conceptx.pipeline import run_stages, start_run
 
+    if file is not None and file.is_dir():
+        file /= "run.toml"
     if out is None:
         if file is None:
             raise InputError("request", "no folder is given for the run", "add --out FOLDER")
         out = file.parent
-    with start_run(out, _request(file, flags, out)) as run:
+    with start_run(out, request_of(file, flags, out)) as run:
         top_only = run.request.keep == "top"
         upto = "extract" if top_only else "plan" if plan_only else "report"
-        run_stages(run, upto=upto, progress=progress_for(quiet or as_json))
+        progress = progress_for(quiet or as_json)
+        if not top_only:
+            run_stages(run, upto="images", progress=progress)
+            _check_labels(run)  # before hours of extraction, not after
+        run_stages(run, upto=upto, progress=progress)
     if top_only:
         _finish_statistics(run, as_json, quiet)
         return
@@ -139,18 +81,21 @@ def explain(file: Path | None, out: Path | None, plan_only: bool, as_json: bool,
     _finish(run, as_json, quiet)
 
 
-def _request(file: Path | None, flags: dict[str, Any], out: Path) -> Request:
-    """Return what the file asks for, with the flags that were given in its place."""
-    from dataclasses import replace
+def _check_labels(run: Run) -> None:
+    """Refuse a run without anything that an expression could speak of."""
+    import pyarrow.parquet as pq
 
-    from conceptx.request import Request, read_request, with_paths
+    from conceptx.errors import InputError
 
-    given = {name: value for name, value in flags.items() if value is not None and value != ()}
-    if file is None:
-        return with_paths(Request(**given), Path.cwd(), out)
-    from_flags = with_paths(Request(**given), Path.cwd(), out)
-    from_file = with_paths(read_request(file), file.parent, out)
-    return replace(from_file, **{name: getattr(from_flags, name) for name in given})
+    if pq.read_metadata(run.path / "objects.parquet").num_rows:
+        return
+    name = str(run.read_json("images.json").get("name"))
+    categories = pq.read_table(run.path / "images.parquet", columns=["category"])["category"]
+    mend = "give a table of labels: labels.csv (image,label) beside the pictures"
+    if categories.null_count == len(categories):
+        raise InputError(name, "no image has a label", mend)
+    if not run.request.image_classes:
+        raise InputError(name, "the images have categories and no labels", f"{mend}, or add --image-classes")
 
 
 def _bring_up_to_date(
@@ -175,52 +120,6 @@ def _bring_up_to_date(
 
 
 @click.command()
-@click.argument("run", required=False, type=click.Path(path_type=Path))
-@click.option("--list-layers", is_flag=True, help="List every layer of --model, with shapes and units, and stop.")
-@click.option("--model", help="With --list-layers: the model.")
-@click.option("--weights", default="none", show_default=True, help="With --list-layers: default, none or a file.")
-@click.option(
-    "--preprocess", help='With --list-layers: how images become input, "size=64".  [default: the weights\' own]'
-)
-@_SEED
-@shared
-def extract(
-    run: Path | None,
-    list_layers: bool,
-    model: str | None,
-    weights: str,
-    preprocess: str | None,
-    seed: int | None,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Record what the units of RUN do on its images; or list a model's layers.
-
-    The network of RUN runs over the images, and a value of every unit for every image is stored. With --list-layers no
-    run is needed.
-    """
-    from conceptx.errors import InputError
-
-    if list_layers:
-        if model is None:
-            raise InputError("request", "no model is given", "add --model NAME")
-        from conceptx.activations.preprocess import Preprocess
-        from conceptx.cli.models import show_layers
-
-        said = None if preprocess is None else Preprocess.from_text(preprocess)
-        show_layers(model, weights, said, as_json=as_json)
-        return
-    if run is None:
-        raise InputError("request", "no run is given", "give the folder of a run, or --list-layers --model NAME")
-    _bring_up_to_date(run, "extract", seed, as_json, quiet)
-    if not (quiet or as_json):
-        from conceptx.cli.summary import print_parity
-        from conceptx.run import Run
-
-        print_parity(Run.open(run))
-
-
-@click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--review", is_flag=True, help="List the doubtful decisions, for a person to make.")
 @click.option(
@@ -228,7 +127,7 @@ def extract(
     default=None,
     help="Ask a local sentence model about labels that no class name resembles (extra sentences).",
 )
-@_SEED
+@SEED
 @shared
 def annotate(run: Path, review: bool, sentences: bool | None, seed: int | None, as_json: bool, quiet: bool) -> None:
     """Compile the hierarchy and map the labels to its classes.
@@ -249,9 +148,11 @@ def annotate(run: Path, review: bool, sentences: bool | None, seed: int | None, 
     for row in doubtful:
         others = f"; it could be {', '.join(row.alternatives)}" if row.alternatives else ""
         click.echo(f"{row.label}: {row.class_name or 'no class'} (confidence {row.confidence:.2f}){others}")
-    click.echo(
-        f"{len(doubtful)} doubtful labels; decide them in {path} (column object_id), and the next run keeps that"
-    )
+    if not doubtful:
+        click.echo(f"No label is doubtful; all decisions are in {path}.")
+        return
+    said = counted(len(doubtful), "doubtful label")
+    click.echo(f"{said}; decide in {path} (column object_id), and the next run keeps that")
 
 
 @click.command()
@@ -259,7 +160,7 @@ def annotate(run: Path, review: bool, sentences: bool | None, seed: int | None, 
 @click.option(
     "--reasoner/--no-reasoner", default=None, help="Let HermiT check the expressions on 30 images (extra reasoner)."
 )
-@_SEED
+@SEED
 @shared
 def induce(run: Path, reasoner: bool | None, seed: int | None, as_json: bool, quiet: bool) -> None:
     """Search the expressions that describe what fires each unit; what they need is done first."""
@@ -271,7 +172,7 @@ def induce(run: Path, reasoner: bool | None, seed: int | None, as_json: bool, qu
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--single-file/--folder", default=None, help="One page that holds all, or a page for each unit.")
-@_SEED
+@SEED
 @shared
 def report(run: Path, single_file: bool | None, seed: int | None, as_json: bool, quiet: bool) -> None:
     """Write the report of RUN; what it needs is done first."""
@@ -290,7 +191,7 @@ def report(run: Path, single_file: bool | None, seed: int | None, as_json: bool,
     type=click.Path(path_type=Path),
     help="New images for RUN: a folder with a sub-folder a label (see conceptx bank fetch).",
 )
-@_SEED
+@SEED
 @shared
 def verify(
     run: Path | None,
@@ -323,7 +224,7 @@ def verify(
             from conceptx.run import Run
 
             found = verify_on_bank(Run.open(run), bank, seed=seed, progress=progress_for(quiet or as_json))
-            _print_verification(found, as_json)
+            _print_verification(found, as_json, quiet)
         return
     if bank is not None:
         raise InputError("request", "a bank is given without a run", "give the folder of the run that it is to test")
@@ -344,13 +245,15 @@ def verify(
         seed=seed or 0,
         progress=progress_for(quiet or as_json),
     )
-    _print_verification(result, as_json)
+    _print_verification(result, as_json, quiet)
 
 
-def _print_verification(result: Verification, as_json: bool) -> None:
+def _print_verification(result: Verification, as_json: bool, quiet: bool) -> None:
+    for warning in result.warnings if as_json and not quiet else ():
+        click.echo(f"note: {warning}", err=True)
     if as_json:
         print_json(result.verdicts.to_pylist())
-    else:
+    elif not quiet:
         from conceptx.cli.summary import print_verdicts
 
         print_verdicts(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,9 @@ from conceptx.cli.options import print_json, progress_for, shared
 
 if TYPE_CHECKING:
     from conceptx.verification.study import Retest
+
+_WIDE = 110
+"""Columns that the table needs with all figures beside each other."""
 
 
 @click.command(short_help="Test a published study's own activations and labels again.")
@@ -40,17 +44,18 @@ def _print(found: Retest) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 120
-    table = Table(box=None, pad_edge=False)
+    narrow = console.width < _WIDE
     titles = ("unit", "label", "TLA", "TLA", "non-TLA", "z", "p", "published", "z ties", "q", "conceptx")
-    for title in titles:
-        left = title in ("label", "published", "conceptx")
+    table = Table(box=None, pad_edge=False)
+    for title in _stacked(titles) if narrow else titles:
+        left = title.startswith(("label", "published", "conceptx"))
         justify: Literal["left", "right"] = "left" if left else "right"
         table.add_column(title, justify=justify, overflow="fold", no_wrap=title != "label")
     for row in found.rows():
         shares = (row["tla_evaluation"], row["tla_verification"], row["non_tla_verification"])
-        table.add_row(
+        cells = (
             row["unit"],
-            Text(row["label"].removeprefix("contains some ")),
+            row["label"].removeprefix("contains some "),
             *("" if share is None else f"{100 * share:.3f}" for share in shares),
             _number(row["z_uncorrected"]),
             _p(row["p_one_tailed"]),
@@ -59,6 +64,7 @@ def _print(found: Retest) -> None:
             _p(row["q"]),
             row["conceptx"] or "",
         )
+        table.add_row(*map(Text, _stacked(cells) if narrow else cells))
     console.print(table)
     numbers = found.numbers()
     console.print(
@@ -72,6 +78,13 @@ def _print(found: Retest) -> None:
         "TLA: of evaluation, then of verification. z and p as published (no correction for ties, one tail; negative z: "
         "targets are higher); z ties: corrected for ties, positive where targets are higher; q: two tails, corrected."
     )
+
+
+def _stacked(cells: Sequence[str]) -> tuple[str, ...]:
+    """Return the cells of a row for a narrow terminal: what belongs together stands in one cell, line below line."""
+    unit, label, evaluation, verification, others, z, p, published, ties, q, conceptx = cells
+    pairs = ((evaluation, verification), ("", others), (z, ties), (p, q), (published, conceptx))
+    return unit, label, *(f"{above}\n{below}" for above, below in pairs)
 
 
 def _number(value: float | None) -> str:

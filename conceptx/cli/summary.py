@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from conceptx.cli.options import counted
+
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
@@ -38,9 +40,10 @@ def print_summary(run: Run) -> None:
     if run.has("truth"):
         console.print(_truth(run.read_json("planted.json")))
     print_parity(run)
-    best = _confirmed(run.verdicts.to_pylist())
+    rows = run.verdicts.to_pylist()
+    best = _confirmed(rows)
     if best:
-        console.print(_best_table(best[:_BEST]))
+        console.print(_best_table(best[:_BEST], several_layers=len({row["layer"] for row in rows}) > 1))
     for warning in run.warnings:
         console.print(f"note: {warning}", markup=False)
     console.print(f"Report: {run.report_path}", markup=False, soft_wrap=True)
@@ -54,6 +57,12 @@ def print_verdicts(result: Verification) -> None:
 
     console = Console(highlight=False)
     console.print(f"Protocol {result.protocol.name}: {_counts(result.summary.counts).plain}")
+    floor = result.summary.floor
+    if floor.n:
+        console.print(
+            f"Noise floor: {floor.n} control units with nothing to explain reach a correlation of "
+            f"{_number(floor.verification)} on verification images (95 % of them stay at or below it)."
+        )
     rows = result.verdicts.to_pylist()
     for (unit, expression), of_unit in groupby(rows, key=lambda row: (row["unit"], row["expression"])):
         group = list(of_unit)
@@ -74,6 +83,8 @@ def print_verdicts(result: Verification) -> None:
         console.print(table)
         for note in dict.fromkeys(row["note"] for row in group if row["note"]):
             console.print(f"  {note}", markup=False)
+    for warning in result.warnings:
+        console.print(f"\nnote: {warning}", markup=False)
 
 
 def print_parity(run: Run) -> None:
@@ -100,7 +111,7 @@ def _counts(counts: Mapping[str, int]) -> Text:
     """Return the units per verdict, the best verdict first."""
     from rich.text import Text
 
-    parts = [Text(f"{sum(counts.values())} units: ", style="bold")]
+    parts = [Text(f"{counted(sum(counts.values()), 'unit')}: ", style="bold")]
     for i, (verdict, colour) in enumerate(_COLOURS.items()):
         parts += [Text(", " if i else ""), Text(f"{counts[verdict]} {verdict}", style=colour)]
     return Text.assemble(*parts)
@@ -124,11 +135,13 @@ def _confirmed(rows: Sequence[Row]) -> list[Row]:
     return sorted(found, key=lambda row: (-row["correlation"], row["layer"], row["unit"]))
 
 
-def _best_table(rows: Sequence[Row]) -> Table:
+def _best_table(rows: Sequence[Row], several_layers: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title="Best explanations, on the verification images")
+    if several_layers:
+        table.add_column("layer", overflow="fold")
     table.add_column("unit", justify="right")
     table.add_column("expression", overflow="fold")
     for row in rows:
@@ -137,7 +150,8 @@ def _best_table(rows: Sequence[Row]) -> Table:
             f"correlation {_number(row['correlation'])} ({low} to {high}), AUROC {_number(row['auroc'])}, "
             f"{row['n_target']} of {row['n_target'] + row['n_other']} images"
         )
-        table.add_row(Text(row["unit"]), Text.assemble(row["expression"], "\n", (figures, "dim")))
+        layer = (Text(row["layer"]),) if several_layers else ()
+        table.add_row(*layer, Text(row["unit"]), Text.assemble(row["expression"], "\n", (figures, "dim")))
     return table
 
 

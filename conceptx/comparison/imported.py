@@ -29,6 +29,7 @@ from conceptx.comparison.meaning import Meaning
 from conceptx.errors import InputError
 from conceptx.expressions import Expression
 from conceptx.ontology.hierarchy import Hierarchy
+from conceptx.tables.text import alike, separator_of
 
 _UNITS = ("unit", "neuron", "unit_id", "neuron_id", "neuron id", "channel", "feature")
 _TEXTS = (
@@ -54,14 +55,14 @@ class LabelFile:
 
 
 def read_labels(path: Path, units: Mapping[str, Sequence[str]]) -> LabelFile:
-    """Read a CSV or TSV file; `units` are those of each layer of the run.
+    """Read a CSV file (or one with tabs or semicolons); `units` are those of each layer of the run.
 
     A file without layers, or with a single one, is about the only layer of the run. Rows of layers that the run does
     not have are left out.
     """
     path = Path(path)
     text = _content(path)
-    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in text.split("\n", 1)[0] else ",")
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator_of(path, ",", _names_both))
     try:
         columns = {(name or "").strip().casefold(): name for name in lines.fieldnames or ()}
         rows = [(lines.line_num, row) for row in lines]
@@ -89,7 +90,11 @@ def read_labels(path: Path, units: Mapping[str, Sequence[str]]) -> LabelFile:
         number = (row[unit_column] or "").strip()
         unit = str(int(number) - 1) if from_one and number.isdecimal() and len(number) < 10 else number
         if unit not in known[layer]:
-            raise InputError(f"{path}:{line}", f"layer {layer!r} has no unit {number!r}", "remove the row")
+            same = alike(number, known[layer])
+            first = units[layer][0] if units[layer] else "none"
+            mend = f"remove the row, or name units as the run does: {first}, …"
+            mend = mend if same is None else f"write it as the run does: {same}"
+            raise InputError(f"{path}:{line}", f"layer {layer!r} has no unit {number!r}", mend)
         said = [stripped for name in text_columns if (stripped := (row[name] or "").strip())]
         if said:
             found.setdefault((layer, unit), []).extend(said)
@@ -118,6 +123,12 @@ def imported(path: Path, units: Mapping[str, Sequence[str]], hierarchy: Hierarch
     if read.elsewhere:
         notes.append(f"{read.elsewhere} rows are about layers that the run does not have")
     return Labelling(f"{read.tool} ({Path(path).name})", labels, texts, None, "; ".join(notes))
+
+
+def _names_both(header: Sequence[str]) -> bool:
+    """Tell whether a header has a column for the unit and one for the text."""
+    names = {name.casefold() for name in header}
+    return not names.isdisjoint(_UNITS) and not names.isdisjoint(_TEXTS)
 
 
 def _content(path: Path) -> str:

@@ -237,7 +237,10 @@ def _atoms(scenes: Scenes, settings: Settings, min_support: int) -> Extents:
     extents = atoms(scenes, settings.atoms, image_classes=settings.image_classes, min_support=min_support)
     if not len(extents):
         what = f"no statement holds for at least {min_support} of the {scenes.n_images} images and fails for as many"
-        raise InputError("annotations", what, "bring more labelled images, or lower the minimal support")
+        mend = "bring more labelled images"
+        if not settings.image_classes:
+            mend += ", or allow their categories as terms (--image-classes)"
+        raise InputError("annotations", what, mend)
     return extents
 
 

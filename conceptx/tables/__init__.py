@@ -18,6 +18,7 @@ from conceptx.tables.artefacts import (
     write_parquet,
 )
 from conceptx.tables.results import ResultTable
+from conceptx.tables.text import alike, unknown_image
 from conceptx.tables.users import (
     ActivationTable,
     HypothesisTable,
@@ -41,11 +42,13 @@ __all__ = [
     "HypothesisTable",
     "LabelTable",
     "ResultTable",
+    "alike",
     "from_rows",
     "read_activations",
     "read_hypotheses",
     "read_labels",
     "read_parquet",
     "read_rows",
+    "unknown_image",
     "write_parquet",
 ]

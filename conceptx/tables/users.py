@@ -1,17 +1,18 @@
 """The tables that users bring: activations, labels and hypotheses as CSV, TSV, Parquet or NPZ.
 
-Every message names the file and the line (the row number in Parquet).
+Every message names the file and the line (the row number in Parquet). Text may be separated by commas, tabs or
+semicolons; in a table with semicolons, as Excel writes it in many countries, numbers may have a decimal comma.
 """
 
 from __future__ import annotations
 
-import csv
 import lzma
 import math
+import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,10 @@ import pyarrow as pa
 
 from conceptx.errors import InputError, did_you_mean
 from conceptx.tables.artefacts import SPLITS, first_line, open_parquet
+from conceptx.tables.text import text_rows, wrong_width
+
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls an index without a name in Parquet; it numbers rows and is no unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +63,29 @@ class HypothesisTable:
 
 
 def read_activations(path: Path) -> ActivationTable:
-    """Read activations: the first column is `image`, each other column one unit.
+    """Read activations: the first column (in Parquet any) is `image`, each other column one unit.
 
     An NPZ holds `values` (units × images), `images` and optionally `units`. Images must be distinct and values finite.
     """
     path = Path(path)
+    lines: Sequence[int] = ()
     if _kind(path) == "npz":
         table = _activations_npz(path)
     elif _kind(path) == "parquet":
         table = _activations_parquet(path)
     else:
-        table = _activations_text(path)
+        table, lines = _activations_text(path)
     if not table.units:
         raise InputError(str(path), "there is no unit column", "add one column per unit after the column 'image'")
     if not table.images:
         raise InputError(str(path), "there are no images", "add one row per image")
-    _check_unique(path, table.units, "unit")
-    _check_unique(path, table.images, "image")
+    _check_unique(path, table.units, "unit", (1,) * len(table.units) if lines else ())
+    _check_unique(path, table.images, "image", lines)
     bad = np.argwhere(~np.isfinite(table.values))
     if len(bad):
         unit, image = (int(i) for i in bad[0])
         raise InputError(
-            str(path),
+            _place(path, lines, image),
             f"unit {table.units[unit]!r} has the value {table.values[unit, image]} on image {table.images[image]!r}"
             f" ({len(bad)} such values in all)",
             "write finite numbers, or leave these images out",
@@ -140,36 +146,21 @@ def read_rows(path: Path, required: Sequence[str], optional: Sequence[str] = ())
 def _kind(path: Path) -> str:
     """Return csv, tsv, parquet or npz by the file's ending."""
     kinds = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".parquet": "parquet", ".pq": "parquet", ".npz": "npz"}
+    if path.is_dir():
+        raise InputError(str(path), "this is a folder, not a table", "give a file: .csv, .tsv, .parquet or .npz")
     kind = kinds.get(path.suffix.lower())
     if kind is None:
         raise InputError(
-            str(path), f"the ending {path.suffix!r} is not one of a table", "use .csv, .tsv, .parquet or .npz"
+            str(path), f"the ending {path.suffix!r} is not one of a table", "save it as .csv, .tsv, .parquet or .npz"
         )
     if not path.is_file():
         raise InputError(str(path), "there is no such file", "check the path")
     return kind
 
 
-def _text_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) of a CSV or TSV file, blank lines left out."""
-    delimiter = "\t" if _kind(path) == "tsv" else ","
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.reader(handle, delimiter=delimiter, strict=True)
-        try:
-            for row in reader:
-                if row:
-                    yield reader.line_num, row
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path}:{reader.line_num + 1}", "the text is not UTF-8", "save the file as UTF-8"
-            ) from error
-        except csv.Error as error:
-            long = "field limit" in str(error)
-            what = f"the row cannot be read ({error})"
-            if long:
-                what = f"a cell has more than {csv.field_size_limit():,} characters"
-            mend = "shorten it, or close the quotes before it" if long else "mend the quotes"
-            raise InputError(f"{path}:{reader.line_num}", what, mend) from error
+def _usual(path: Path) -> str:
+    """Return the separator that the file's ending promises."""
+    return "\t" if _kind(path) == "tsv" else ","
 
 
 def _read_columns(
@@ -183,7 +174,7 @@ def _read_columns(
         wanted = _wanted(path, table.column_names, required, optional)
         columns = {name: ["" if v is None else str(v) for v in table[name].to_pylist()] for name in wanted}
         return columns, list(range(1, table.num_rows + 1))
-    rows = _text_rows(path)
+    separator, rows = text_rows(path, _usual(path), lambda names: set(required) <= set(names))
     header = next(rows, None)
     if header is None:
         raise InputError(str(path), "the file is empty", f"begin it with the line {','.join(required)}")
@@ -194,7 +185,7 @@ def _read_columns(
     lines: list[int] = []
     for line, cells in rows:
         if len(cells) != len(names):
-            raise InputError(f"{path}:{line}", f"the row has {len(cells)} cells, not {len(names)}", "mend the row")
+            raise wrong_width(path, line, len(cells), len(names), separator)
         lines.append(line)
         for name, place in places.items():
             columns[name].append(cells[place].strip())
@@ -213,47 +204,85 @@ def _wanted(path: Path, names: Sequence[str], required: Sequence[str], optional:
     return [*required, *(name for name in optional if name in names)]
 
 
-def _activations_text(path: Path) -> ActivationTable:
-    rows = _text_rows(path)
+def _activations_text(path: Path) -> tuple[ActivationTable, list[int]]:
+    """Return the table and the line of each image."""
+    separator, rows = text_rows(path, _usual(path), lambda names: names[:1] == ["image"] and len(names) > 1)
     header = next(rows, None)
-    if header is None or header[1][0].strip() != "image":
-        raise InputError(
-            f"{path}:1", "the first column is not 'image'", "name it 'image' and one column per unit after it"
-        )
-    units = tuple(cell.strip() for cell in header[1][1:])
+    names = [] if header is None else [cell.strip() for cell in header[1]]
+    if names[:1] != ["image"]:
+        raise InputError(f"{path}:1", *_not_image(names))
+    units = tuple(names[1:])
+    if "" in units:
+        what = f"column {units.index('') + 2} has no name"
+        raise InputError(f"{path}:1", what, "name every unit, or remove the column and the separators at the line ends")
     images: list[str] = []
+    lines: list[int] = []
     values: list[np.ndarray] = []
+    commas: int | None = None
+    points: int | None = None
     for line, cells in rows:
-        if len(cells) != len(units) + 1:
-            raise InputError(f"{path}:{line}", f"the row has {len(cells)} cells, not {len(units) + 1}", "mend the row")
-        images.append(cells[0].strip())
+        if len(cells) != len(names):
+            raise wrong_width(path, line, len(cells), len(names), separator)
+        if not cells[0].strip():
+            raise InputError(f"{path}:{line}", "the image is empty", "write its name, or remove the row")
+        numbers = cells[1:]
+        if separator == ";":
+            commas = line if commas is None and any("," in cell for cell in numbers) else commas
+            points = line if points is None and any("." in cell for cell in numbers) else points
+            if commas is not None and points is not None:
+                what = f"numbers have a decimal comma in line {commas} and a point in line {points}"
+                raise InputError(f"{path}:{line}", what, "write all of them with a point")
+            numbers = [cell.replace(",", ".") for cell in numbers] if commas is not None else numbers
         try:
-            values.append(np.array(cells[1:], dtype=np.float64))
+            values.append(np.array(numbers, dtype=np.float64))
         except ValueError:
-            place = next(i for i, cell in enumerate(cells[1:]) if not _is_number(cell))
-            raise InputError(
-                f"{path}:{line}", f"{cells[place + 1]!r} in column {units[place]!r} is not a number", "write a number"
-            ) from None
+            place = next(i for i, number in enumerate(numbers) if not _is_number(number))
+            raise InputError(f"{path}:{line}", *_no_number(cells[place + 1].strip(), units[place])) from None
+        images.append(cells[0].strip())
+        lines.append(line)
     matrix = np.array(values, dtype=np.float64).reshape(len(images), len(units)).T
-    return ActivationTable(str(path), tuple(images), units, _as_float32(path, matrix))
+    return ActivationTable(str(path), tuple(images), units, _as_float32(path, matrix)), lines
+
+
+def _not_image(names: Sequence[str]) -> tuple[str, str]:
+    """Say what is the first column, which should be 'image', and the mend."""
+    what, mend = "the first column is not 'image'", "name it 'image' and one column per unit after it"
+    if "image" in names:
+        mend = "put the column 'image' in front, and leave all columns out that are no units"
+    elif names and not names[0]:
+        what, mend = f"{what}, it has no name", "name it 'image', or leave it out if it counts the rows"
+    elif names:
+        what = f"{what} but {names[0][:40]!r}"
+    return what, mend
+
+
+def _no_number(cell: str, unit: str) -> tuple[str, str]:
+    """Say that a cell is no number, and the mend."""
+    if not cell:
+        return f"the cell in column {unit!r} is empty", "write a number, or leave the image out"
+    what = f"{cell[:40]!r} in column {unit!r} is not a number"
+    if cell.endswith("%"):
+        return what, "write the number without %, alike in all rows"
+    if "," in cell:
+        return what, "write decimals with a point and no separators between thousands"
+    return what, "write a number, or leave the column out if it is no unit"
 
 
 def _activations_parquet(path: Path) -> ActivationTable:
     table = open_parquet(path)
-    names = table.column_names
-    if not names or names[0] != "image":
-        raise InputError(
-            str(path), "the first column is not 'image'", "name it 'image' and one column per unit after it"
-        )
+    names = [name for name in table.column_names if not _PANDAS_INDEX.fullmatch(name)]
+    if "image" not in names:
+        raise InputError(str(path), *_not_image(names))
+    names.remove("image")
     columns = []
-    for name in names[1:]:
+    for name in names:
         kind = table.schema.field(name).type
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
             raise InputError(str(path), f"the column {name!r} holds {kind}, not numbers", "leave it out")
         columns.append(table[name].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     matrix = np.array(columns, dtype=np.float64).reshape(len(columns), table.num_rows)
     images = tuple(str(v) for v in table["image"].to_pylist())
-    return ActivationTable(str(path), images, tuple(names[1:]), _as_float32(path, matrix))
+    return ActivationTable(str(path), images, tuple(names), _as_float32(path, matrix))
 
 
 def _activations_npz(path: Path) -> ActivationTable:
@@ -310,12 +339,20 @@ def _as_float32(path: Path, values: np.ndarray) -> np.ndarray:
     return narrow
 
 
-def _check_unique(path: Path, names: Sequence[str], what: str) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise InputError(str(path), f"{what} {name!r} appears twice", f"keep one {what} of that name")
-        seen.add(name)
+def _check_unique(path: Path, names: Sequence[str], what: str, lines: Sequence[int]) -> None:
+    first: dict[str, int] = {}
+    for i, name in enumerate(names):
+        before = first.setdefault(name, i)
+        if before != i:
+            again = f", first in line {lines[before]}" if lines and lines[before] != lines[i] else ""
+            raise InputError(
+                _place(path, lines, i), f"{what} {name!r} appears twice{again}", f"keep one {what} of that name"
+            )
+
+
+def _place(path: Path, lines: Sequence[int], i: int) -> str:
+    """Return the place of a row for a message: its line, where the file has lines."""
+    return f"{path}:{lines[i]}" if lines else str(path)
 
 
 def _is_number(cell: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,14 +17,18 @@ from conceptx.annotation.scenes import Scenes, scenes_from_labels
 from conceptx.errors import InputError, did_you_mean
 from conceptx.expressions import And, Expression, Named, Not, Or, contains, names, parse
 from conceptx.progress import Progress, silent
-from conceptx.tables import ActivationTable, HypothesisTable, LabelTable
+from conceptx.tables import ActivationTable, HypothesisTable, LabelTable, alike, unknown_image
 from conceptx.verification.controls import Candidate, generator
 from conceptx.verification.judge import Subject
 from conceptx.verification.protocol import Protocol, load_protocol
 from conceptx.verification.results import Verification
 from conceptx.verification.verify import controls_from, judge_subjects, make_sample
 
+if TYPE_CHECKING:
+    from conceptx.ontology.hierarchy import Hierarchy
+
 _SHOWN = 120
+_NAMED = 5
 
 
 def verify_tables(
@@ -59,7 +64,8 @@ def verify_tables(
     for unit, text, line in rows:
         where = f"{hypotheses.source}:{line}"
         if unit not in row_of:
-            mend = did_you_mean(unit, row_of) or f"name one of the {len(row_of)} units of {activations.source}"
+            same = alike(unit, row_of)
+            mend = f"write {same!r}" if same else did_you_mean(unit, row_of) or f"name one of {_some(list(row_of))}"
             raise InputError(where, f"unit {unit!r} is not among the activations", mend)
         expression = read_hypothesis(text, scenes, where)
         candidate = Candidate(expression, float("nan"))
@@ -72,6 +78,20 @@ def verify_tables(
     return judge_subjects(real, controls, sample, rules, seed, progress=progress)
 
 
+def labels_as_classes(labels: LabelTable, hierarchy: Hierarchy, images: Sequence[str]) -> tuple[Scenes, list[str]]:
+    """Return the labels as classes of a hierarchy, and one sentence on those without a class and the doubtful ones."""
+    from conceptx.annotation.mapping import map_labels
+
+    mapping = map_labels(sorted(set(labels.labels)), hierarchy)
+    scenes, coverage = scenes_from_labels(labels, mapping, hierarchy, images)
+    said = []
+    if coverage.unmapped:
+        said.append(f"labels without a class, which count for nothing: {_some(sorted(coverage.unmapped))}")
+    if doubtful := [row.label for row in mapping.doubtful if row.class_name]:
+        said.append(f"labels whose class is doubtful: {_some(doubtful)}")
+    return scenes, [f"{labels.source}: {what}; write the name of a class in their place" for what in said]
+
+
 def read_hypothesis(text: str, scenes: Scenes, where: str) -> Expression:
     """Read a user's hypothesis; ``NAME``, said of images, means ``contains some NAME`` (labels are of objects).
 
@@ -81,18 +101,38 @@ def read_hypothesis(text: str, scenes: Scenes, where: str) -> Expression:
     if not text.strip():
         raise InputError(where, "the expression is empty", "write a class's name or an expression, or remove the row")
     if known.get(text) is not None:
+        _check_case(text, scenes, where)
         return contains(Named(text))
     try:
         expression = parse(text)
     except InputError as error:
         shown = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
-        raise InputError(where, f"{shown} is no class and no expression ({error.what})", error.mend) from error
+        raise InputError(where, f"{shown} is no class and no expression: {error.what}", error.mend) from error
     for name in names(expression):
         if known.get(name) is None:
             offered = (known.name(i) for i in range(len(known)))
             mend = did_you_mean(name, offered) or "use a class that the labels or their hierarchy have"
             raise InputError(where, f"there is no class {name!r}", mend)
+        _check_case(name, scenes, where)
     return of_images(expression)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first few names, for a message."""
+    shown = ", ".join(repr(name) for name in names[:_NAMED])
+    return shown + (f", … ({len(names)} in all)" if len(names) > _NAMED else "")
+
+
+def _check_case(name: str, scenes: Scenes, where: str) -> None:
+    """Refuse a class that differs from another in case only where labels are classes of their own."""
+    known = scenes.hierarchy
+    if len(known.roots) < len(known):
+        return
+    folded = name.casefold()
+    other = next((o for o in map(known.name, range(len(known))) if o != name and o.casefold() == folded), None)
+    if other is not None:
+        what = f"{name!r} and {other!r} are two classes, since the labels are written both ways"
+        raise InputError(where, what, "write the labels alike, or give --ontology")
 
 
 def of_images(expression: Expression) -> Expression:
@@ -140,8 +180,7 @@ def _splits(activations: ActivationTable, labels: LabelTable, protocol: Protocol
         raise InputError(activations.source, f"image {name!r} appears twice", "keep one image of that name")
     for image, line in zip(labels.images, labels.lines, strict=True):
         if image not in known:
-            mend = "remove the row or re-extract with this image"
-            raise InputError(f"{labels.source}:{line}", f"image {image!r} is not among the activations", mend)
+            raise unknown_image(f"{labels.source}:{line}", image, known)
     bare = known - set(labels.images)
     if bare:
         what = f"image {min(bare)!r} has activations and no label"

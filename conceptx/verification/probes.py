@@ -269,4 +269,7 @@ def _scale(features: Floats) -> tuple[Floats, Floats]:
 def _check_method(method: str, known: Sequence[str]) -> None:
     if method not in known:
         mend = did_you_mean(method, known) or f"use one of {', '.join(known)}"
-        raise InputError("method", f"there is no probe {method!r}", mend)
+        what = f"there is no probe {method!r}"
+        if method == "region":
+            what, mend = "a region has no direction for --sensitivity", f"use one of {', '.join(known)}"
+        raise InputError("method", what, mend)

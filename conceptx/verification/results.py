@@ -72,7 +72,7 @@ class Verification:
     """What the stage gives: the tables VERDICTS, MARGINS and CONTROLS, and the summary.
 
     In `verdicts` the rows with a verdict are those of the hypothesis that was judged, one a unit in a run; a unit
-    without hypotheses has one row without an expression.
+    without hypotheses has one row without an expression. `warnings` say what of the labels was not used.
     """
 
     protocol: Protocol
@@ -80,6 +80,7 @@ class Verification:
     margins: pa.Table
     controls: pa.Table
     summary: Summary = field(repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 def _floor_data(floor: Floor) -> dict[str, object]:

@@ -8,7 +8,6 @@ row without a name and the authors' own percentages, which are not read. `retest
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from conceptx.errors import InputError
 from conceptx.expressions import Named, Or, contains, to_manchester
 from conceptx.progress import Progress, silent
 from conceptx.tables import ActivationTable, HypothesisTable, LabelTable
+from conceptx.tables.text import text_rows, wrong_width
 from conceptx.verification.own_tables import verify_tables
 from conceptx.verification.results import Verification
 
@@ -28,6 +28,11 @@ SPLITS = ("evaluation", "verification")
 _UNITS = re.compile(r"neuron_(\d+(?:_\d+)*)(?!\d)", re.IGNORECASE)
 _CLASS, _FILE = "class_names", "filenames"
 _LARGEST = float(np.finfo(np.float32).max)
+_COUNTED = ("n_target", "n_other", "tla", "non_tla")
+_FIGURES = (
+    *(f"{name}_{split}" for split in SPLITS for name in _COUNTED),
+    *("z_uncorrected", "p_one_tailed", "z", "p", "q", "correlation_low", "published", "conceptx", "note"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +58,14 @@ class Retest:
         corrected for ties (`z`, `p`), q over all units and labels, the correlation's lower end, and both verdicts.
         """
         controlled = {_key(row): row for row in self.controlled.verdicts.to_pylist()}
-        found: dict[tuple[str, str], dict[str, Any]] = {}
+        found: dict[tuple[str, str | None], dict[str, Any]] = {}
         for row in self.published.verdicts.to_pylist():
-            made = found.setdefault((row["unit"], row["expression"]), {"unit": row["unit"], "label": row["expression"]})
+            empty = {"unit": row["unit"], "label": row["expression"] or "", **dict.fromkeys(_FIGURES)}
+            made = found.setdefault((row["unit"], row["expression"]), empty)
             other = controlled[_key(row)]
-            made |= {f"{name}_{row['split']}": row[name] for name in ("n_target", "n_other", "tla", "non_tla")}
-            if row["split"] == "verification":
+            if row["split"] is not None:
+                made |= {f"{name}_{row['split']}": row[name] for name in _COUNTED}
+            if row["split"] != "evaluation":  # a unit that never fires has one row, of no split
                 made |= {name: row[name] for name in ("z_uncorrected", "p_one_tailed", "z", "p")}
                 made |= {"q": other["q"], "correlation_low": other["correlation_low"]}
                 made |= {"published": row["verdict"], "conceptx": other["verdict"]}
@@ -168,7 +175,7 @@ def _units(path: Path, units: tuple[str, ...]) -> list[str]:
 
 def _read(path: Path) -> tuple[tuple[str, ...], list[tuple[str, str, list[str]]]]:
     """Return the units of a file and its rows: label, file name, and the values as text, checked to be numbers."""
-    lines = _lines(path)
+    separator, lines = text_rows(path, ",", lambda names: {_CLASS, _FILE} <= {name.lower() for name in names})
     _, header = next(lines, (0, []))
     names = [cell.strip().lower() for cell in header]
     for name in (_CLASS, _FILE):
@@ -179,30 +186,19 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[tuple[str, str, list[str]]]
     units = tuple(cell.strip() for cell in header[:n_units])
     if not units or len(set(units)) < n_units:
         raise InputError(f"{path}:1", "the columns of the units have no distinct names", "name each once")
-    rows = list(_rows(path, lines, names, n_units))
+    rows = list(_rows(path, lines, names, n_units, separator))
     if not rows:
         raise InputError(str(path), "there are no images", "add one row an image")
     return units, rows
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the cells of each row, blank lines left out."""
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.reader(handle, strict=True)
-        try:
-            yield from ((reader.line_num, row) for row in reader if row)
-        except (UnicodeDecodeError, csv.Error) as error:
-            what = f"this is not a table ({error})"
-            raise InputError(f"{path}:{reader.line_num + 1}", what, "write it as CSV in UTF-8") from error
-
-
 def _rows(
-    path: Path, lines: Iterator[tuple[int, list[str]]], names: list[str], n_units: int
+    path: Path, lines: Iterator[tuple[int, list[str]]], names: list[str], n_units: int, separator: str
 ) -> Iterator[tuple[str, str, list[str]]]:
     label_at, file_at = names.index(_CLASS), names.index(_FILE)
     for line, cells in lines:
         if len(cells) != len(names):
-            raise InputError(f"{path}:{line}", f"the row has {len(cells)} cells, not {len(names)}", "mend the row")
+            raise wrong_width(path, line, len(cells), len(names), separator)
         label, name = cells[label_at].strip(), cells[file_at].strip()
         if not label and not name:
             return  # the authors' own percentages follow
@@ -213,5 +209,6 @@ def _rows(
         except ValueError:
             finite = False
         if not finite:
-            raise InputError(f"{path}:{line}", "a value is not a finite number", "write a number, or remove the row")
+            mend = "write a number, decimals with a point, or remove the row"
+            raise InputError(f"{path}:{line}", "a value is not a finite number", mend)
         yield label, name, cells[:n_units]

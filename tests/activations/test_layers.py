@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from contextlib import suppress
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from conceptx.activations.layers import capturing, expand_layers, list_functions, list_layers
+from conceptx.activations.models import load_model
+from conceptx.activations.sources.head import Head, HeadModel
 from conceptx.errors import InputError
 from tests.activations.networks import SIDE, Branching, Functional, Residual, Restless, residual, seeded, tokens
 
@@ -309,3 +313,116 @@ def test_a_copy_of_the_model_is_not_heard() -> None:
         handle.remove()
     with capturing(residual(), ["fc"]) as run:
         assert torch.equal(got, run(_batch())["fc"])
+
+
+class _Counting(nn.Module):
+    """Writes into its buffers in evaluation mode, in place and by a new tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Flatten()
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("last", torch.full((2,), torch.nan))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.last = x.flatten()[:2].clone()
+        return self.fc(x)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_buffers_that_a_forward_pass_writes_are_restored(fails: bool) -> None:
+    model = _Counting()
+    before = dict(model.named_buffers())
+    with suppress(ValueError), capturing(model, ["fc"]) as run:
+        run(_batch())
+        assert model.calls.item() == 1
+        if fails:
+            raise ValueError
+    after = dict(model.named_buffers())
+    assert all(after[name] is before[name] for name in before)
+    assert after["calls"].item() == 0 and bool(after["last"].isnan().all())
+
+
+def test_parts_that_no_hook_or_trace_can_reach() -> None:
+    model = seeded(Functional)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.stem = torch.jit.script(model.stem)
+    assert "part.conv@1" in {info.name for info in list_layers(model, _batch())}
+    said = "layer 'stem': this module is TorchScript, which calls no hooks; save the whole model"
+    with pytest.raises(InputError, match=said), capturing(model, ["stem"]):
+        pass
+    dotted = nn.Sequential()
+    dotted._modules["a.b"] = nn.ReLU()
+    assert [info.name for info in list_layers(dotted, _batch())] == ["a.b"]
+    with pytest.raises(InputError, match="the forward pass cannot be traced"):
+        list_functions(dotted, _batch())
+
+
+def test_an_output_without_a_number_at_every_place_is_no_layer() -> None:
+    class Sparse(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1).to_sparse()
+
+    model = nn.Sequential(Sparse())
+    assert list_layers(model, _batch()) == []
+    with pytest.raises(InputError, match="it puts out no floating-point tensor"), capturing(model, ["0"]) as run:
+        run(_batch())
+
+
+def _squeezenet() -> nn.Module:
+    return load_model("squeezenet1_1", "none").model
+
+
+def _counted(model: nn.Module, path: str) -> list[int]:
+    """Return a list that grows with every call of a module."""
+    calls: list[int] = []
+    model.get_submodule(path).register_forward_hook(lambda *_: calls.append(1))
+    return calls
+
+
+def test_a_pass_ends_after_the_last_layer_where_the_code_is_known() -> None:
+    model, x = _squeezenet(), torch.randn((3, 3, 48, 48), generator=torch.Generator().manual_seed(0))
+    late = _counted(model, "features.10")
+    layers = ["features.1", "features.4.squeeze_activation"]
+    with capturing(model, layers) as run:
+        first = run(x)
+        assert len(late) == 1
+        second, third = run(x), run(x[:1])
+        assert len(late) == 1
+    with torch.inference_mode():
+        wanted = model.features[:2](x)
+    assert torch.equal(first["features.1"], wanted) and torch.equal(second["features.1"], wanted)
+    assert torch.equal(first[layers[1]], second[layers[1]]) and len(third[layers[1]]) == 1
+    model(x)
+    assert len(late) == 2, "the hooks are gone"
+
+
+def test_a_pass_of_other_code_is_always_whole() -> None:
+    class Own(nn.Sequential):
+        pass
+
+    patched = nn.Sequential(nn.Flatten(), nn.Identity())
+    patched.forward = lambda x: patched[1](patched[0](x))
+    for model in (Own(nn.Flatten(), nn.Identity()), patched):
+        late = _counted(model, "1")
+        with capturing(model, ["0"]) as run:
+            run(_batch())
+            run(_batch())
+        assert len(late) == 2
+
+
+def test_a_pass_inside_another_one_ends_the_right_one() -> None:
+    backbone, x = _squeezenet(), torch.randn((2, 3, 48, 48), generator=torch.Generator().manual_seed(0))
+    model = HeadModel(backbone, "features.6", "mean", Head(256, 4, 3))
+    scored, late = _counted(model, "scores"), _counted(backbone, "features.10")
+    with capturing(model, ["backbone.features.1"]) as run:
+        values = [run(x)["backbone.features.1"] for _ in range(3)]
+    assert (len(scored), len(late)) == (1, 1)
+    assert torch.equal(values[0], values[1]) and torch.equal(values[0], values[2])
+    with capturing(model, ["backbone.features.1", "hidden"]) as run:
+        both = [run(x) for _ in range(2)]
+    assert all(torch.equal(both[0][layer], both[1][layer]) for layer in both[0])
+    assert torch.equal(both[1]["backbone.features.1"], values[0])
+    assert len(scored) == 2, "the second pass ends with the hidden units"

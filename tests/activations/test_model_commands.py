@@ -58,6 +58,13 @@ def test_layers_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
         ("nets:words", "its forward pass fails on a batch of pictures, 2 × 3 × 224 × 224"),
         ("nets:dense", "it fails on an image of 224 × 224 pixels"),
         ("nets:broken", "the factory fails (ZeroDivisionError"),
+        ("nets:ended", "the factory fails (SystemExit: 3); mend it"),
+        (
+            "nets:custom",
+            "its forward pass fails on a batch of pictures, 2 × 3 × 224 × 224 (Mine: my words and more)",
+        ),
+        ("nets:lazy", "the weights 'bias' have no shape yet; send a batch through a lazy model"),
+        ("nets:meta", "the weights 'bias' have no values yet; send a batch through a lazy model, or load the weights"),
         ("noisy:make", "the module fails while it is imported (RuntimeError: no)"),
     ],
 )
@@ -70,9 +77,26 @@ def test_models_that_take_no_pictures(
         "words = Words\n"
         "def dense():\n    return nn.Linear(5, 5)\n"
         "def broken():\n    return 1 / 0\n"
+        "def ended():\n    raise SystemExit(3)\n"
+        "class Mine(Exception):\n    pass\n"
+        "class custom(nn.Module):\n    def forward(self, x):\n        raise Mine('my words\\nand more')\n"
+        "def lazy():\n    return nn.LazyConv2d(4, 3)\n"
+        "def meta():\n    return nn.Conv2d(3, 4, 3, device='meta')\n"
     )
     (tmp_path / "noisy.py").write_text("raise RuntimeError('no')\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:
         show_layers(factory, "default", None, as_json=False)
     assert message in str(caught.value)
+
+
+def test_what_a_users_module_prints_is_not_printed_on_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "from torch import nn\nprint('loading')\ndef net():\n    print('making')\n    return nn.Conv2d(3, 2, 3)\n"
+    (tmp_path / "loud_nets.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    show_layers("loud_nets:net", "default", Preprocess(size=8), as_json=True)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["layers"] == []
+    assert printed.err.split() == ["loading", "making"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from conceptx.activations.facts import model_facts
 from conceptx.activations.layers import list_layers
 from conceptx.activations.models import import_torchvision, load_model, load_weights, model_digest, read_weights
 from conceptx.activations.preprocess import Preprocess
@@ -230,3 +234,39 @@ def test_the_operations_of_a_traced_model_are_part_of_its_digest() -> None:
 
     assert traced(torch.relu) != traced(torch.tanh)
     assert traced(torch.relu) == traced(torch.relu)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda weight: weight.long(), "of another type: 'fc.weight' is int64, not float32; name the model"),
+        (lambda weight: weight.to(torch.complex64), "'fc.weight' is complex64, not float32"),
+        (lambda weight: weight.to_sparse(), "'fc.weight' is float32, sparse_coo, not float32"),
+    ],
+)
+def test_weights_of_another_type_are_refused(tmp_path: Path, change: Callable[[Tensor], Tensor], message: str) -> None:
+    model = residual()
+    state = model.state_dict()
+    state["fc.weight"] = change(state["fc.weight"])
+    torch.save(state, tmp_path / "a.pt")
+    with pytest.raises(InputError, match=message):
+        load_weights(model, tmp_path / "a.pt")
+    state["fc.weight"] = model.fc.weight.detach().half()
+    torch.save(state, tmp_path / "a.pt")
+    load_weights(model, tmp_path / "a.pt")
+
+
+def test_a_refusal_does_not_advise_to_trust_the_file(tmp_path: Path) -> None:
+    torch.save({"a": residual()}, tmp_path / "a.pt")
+    with pytest.raises(InputError) as caught:
+        read_weights(tmp_path / "a.pt")
+    assert re.search(
+        r"holds more than weights \(.*not an allowed global by default\); it was refused", str(caught.value)
+    )
+    assert "add_safe_globals" not in str(caught.value)
+
+
+def test_a_pipe_in_place_of_a_model_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.onnx")
+    with pytest.raises(InputError, match="there is no such file or folder"):
+        model_facts(str(tmp_path / "a.onnx"))

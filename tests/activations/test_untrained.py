@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import torch
 from torch import nn
 
@@ -38,3 +40,9 @@ def test_a_seed_gives_the_same_weights_and_leaves_the_global_state() -> None:
 
 def test_a_network_without_weights_has_no_untrained_copy() -> None:
     assert untrained_copy(nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)), seed=0) is None
+
+
+def test_a_model_that_cannot_be_copied_has_no_untrained_copy() -> None:
+    model = nn.Linear(2, 2)
+    model.lock = threading.Lock()
+    assert untrained_copy(model, 0) is None

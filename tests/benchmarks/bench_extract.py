@@ -1,8 +1,9 @@
 """Throughput of the extractor against the bare forward pass and the usual ways, on the same images in the same run.
 
-Run with ``python tests/benchmarks/bench_extract.py [ARCHITECTURE] [IMAGES] [ROUNDS]``. The bare forward pass gets
-tensors that are ready, all cores on one batch. torchvision's feature extractor gets the same tensors. The decoder alone
-only reads and prepares the files (Pillow, a thread for each core). The plain loop reads JPEG files one after the other,
+Run with ``python tests/benchmarks/bench_extract.py [ARCHITECTURE[/LAYER]] [IMAGES] [ROUNDS]``; without a layer it is
+the last pooling. The bare forward pass, always a whole one, gets tensors that are ready, all cores on one batch.
+torchvision's feature extractor, which ends after the layer as ours does, gets the same tensors. The decoder alone only
+reads and prepares the files (Pillow, a thread for each core). The plain loop reads JPEG files one after the other,
 stacks sixteen and keeps a hook's output. The extractor reads them as the image set `folder:`, as a run does. All but
 the decoder end in the same bits, which is checked.
 
@@ -133,10 +134,11 @@ def ours(folder: Path, architecture: str) -> dict[str, tuple[float, float]]:
 
 
 def _loaded(folder: Path, architecture: str) -> tuple[torch.nn.Module, Preprocess, str, ImageSet]:
-    loaded = load_model(architecture, "none")
+    name, _, layer = architecture.partition("/")
+    loaded = load_model(name, "none")
     assert loaded.preprocess is not None
     pooling = [name for name, part in loaded.model.named_modules() if isinstance(part, torch.nn.AdaptiveAvgPool2d)]
-    return loaded.model, loaded.preprocess, pooling[-1], open_images(f"folder:{folder / 'jpeg'}")
+    return loaded.model, loaded.preprocess, layer or pooling[-1], open_images(f"folder:{folder / 'jpeg'}")
 
 
 def main(architecture: str = "resnet18", n: int = 256, rounds: int = 3) -> None:

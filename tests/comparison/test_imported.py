@@ -171,3 +171,20 @@ def test_the_examples_of_the_documentation_are_read(tmp_path: Path) -> None:
 
 def hierarchy_names(hierarchy: Hierarchy) -> list[str]:
     return [hierarchy.name(i) for i in range(len(hierarchy))]
+
+
+@pytest.mark.parametrize("text", ["unit;label\n0;sofa, couch\n", "\ufeffUnit\tLabel\n0\tsofa, couch\n"])
+def test_tables_as_spreadsheets_write_them(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(text, encoding="utf-8")
+    assert read_labels(path, UNITS).texts == {("fc", "0"): ("sofa, couch",)}
+
+
+@pytest.mark.parametrize(
+    ("unit", "mend"), [("0.0", "write it as the run does: 0"), ("unit_0", "name units as the run")]
+)
+def test_a_unit_written_another_way_is_recognised(unit: str, mend: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(f"unit,label\n{unit},bed\n")
+    with pytest.raises(InputError, match=mend):
+        read_labels(path, UNITS)

@@ -9,8 +9,9 @@ from scipy import stats
 
 from conceptx.errors import InputError
 from conceptx.expressions import to_manchester
+from conceptx.ontology import Hierarchy
 from conceptx.tables import read_activations, read_hypotheses, read_labels
-from conceptx.verification.own_tables import divide, read_hypothesis, verify_tables
+from conceptx.verification.own_tables import divide, labels_as_classes, read_hypothesis, verify_tables
 from conceptx.verification.protocol import Protocol
 
 FAST = Protocol(name="fast", n_controls=20)
@@ -148,6 +149,10 @@ BAD = {
     "an image in two splits": ("L", "bed1.jpg,bed,verification", "image 'bed1.jpg' is in verification here"),
     "an image without a label": ("A", "alone.jpg,1,1,1", "image 'alone.jpg' has activations and no label"),
     "NaN": ("A", "alone.jpg,nan,1,1", "alone.jpg"),
+    "a unit in another case": ("H", "U1,bed", "H.csv:2: unit 'U1' is not among the activations; write 'u1'"),
+    "a unit of another name": ("H", "layer4/9,bed", "not among the activations; name one of 'u"),
+    "an image without its ending": ("L", "bed1,bed,evaluation", "write it as there in all rows: 'bed1.jpg'"),
+    "a label in two cases": ("LH", "bed1.jpg,BED,", "'bed' and 'BED' are two classes, since the labels are written"),
 }
 
 
@@ -158,8 +163,11 @@ def test_bad_input_is_one_sentence(case: str, tmp_path: Path) -> None:
     if which == "H":
         (tmp_path / "H.csv").write_text(f"unit,expression\n{row}\n")
     else:
-        path = tmp_path / f"{which}.csv"
-        path.write_text(path.read_text() + "\n" + row + "\n")
+        path = tmp_path / f"{which[0]}.csv"
+        split = next(
+            (line.rpartition(",")[2] for line in path.read_text().splitlines() if line.startswith("bed1.")), ""
+        )
+        path.write_text(path.read_text() + "\n" + row + (split if which == "LH" else "") + "\n")
     with pytest.raises(InputError) as caught:
         verify_tables(
             read_activations(tmp_path / "A.csv"),
@@ -210,3 +218,14 @@ def test_a_long_mistake_is_shown_short_and_without_control_marks(tmp_path: Path)
         assert len(said) < 500
         assert "\u202e" not in said
         assert said.startswith(f"{tmp_path / 'H.csv'}:2: ")
+
+
+def test_labels_that_a_hierarchy_does_not_know_are_named(tmp_path: Path) -> None:
+    known = Hierarchy.from_edges(
+        [("Beds", "Furniture"), ("Cranes (birds)", "Birds"), ("Cranes (machines)", "Machines")]
+    )
+    (tmp_path / "L.csv").write_text("image,label\na,bed\nb,zzz\nc,crane\n")
+    scenes, said = labels_as_classes(read_labels(tmp_path / "L.csv"), known, ("a", "b", "c"))
+    assert scenes.n_images == 3
+    assert said[0].endswith("without a class, which count for nothing: 'zzz'; write the name of a class in their place")
+    assert "labels whose class is doubtful: 'crane'; write" in said[1]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from conceptx.errors import InputError
-from conceptx.verification.protocol import PROTOCOLS, Protocol, load_protocol
+from conceptx.induction.problem import OBJECTIVES as SEARCHED
+from conceptx.verification.protocol import OBJECTIVES, PROTOCOLS, Protocol, load_protocol
 
 
 def test_protocols_are_plain_data_that_can_be_written_and_read_again() -> None:
@@ -94,3 +95,9 @@ def test_a_missing_file_and_a_wrong_name(tmp_path: Path) -> None:
         load_protocol(tmp_path / "none.toml")
     with pytest.raises(InputError, match="there is no protocol 'conceptz'; did you mean 'conceptx'"):
         load_protocol("conceptz")
+
+
+def test_an_objective_of_a_protocol_is_one_of_the_search() -> None:
+    assert set(OBJECTIVES) <= set(SEARCHED)
+    with pytest.raises(InputError, match="objective is 'auprc'; use one of correlation, f1, iou, mcc, balanced_acc"):
+        Protocol(name="x", objective="auprc")

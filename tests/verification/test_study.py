@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,19 @@ def test_a_label_without_verification_images_is_not_testable(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_unit_that_never_fires_keeps_its_row(tmp_path: Path) -> None:
+    write_study(tmp_path, {"evaluation": 30, "verification": 10}, labels={**LABELS, "river": (4,)})
+    for path in sorted(tmp_path.rglob("*.csv")):
+        lines = [line.split(",") for line in path.read_text().splitlines()]
+        text = "\n".join(",".join([*cells[:4], "4" if i == 0 else "0", *cells[5:]]) for i, cells in enumerate(lines))
+        path.write_text(text)
+    row = next(row for row in retest(read_study(tmp_path)).rows() if row["unit"] == "4")
+    assert row["published"] == row["conceptx"] == "unexplained" and "never fires" in row["note"]
+    assert row["label"] == "" and row["tla_verification"] is None
+    for flags in ([], ["--json"]):
+        assert CliRunner().invoke(command, [str(tmp_path), *flags]).exit_code == 0
+
+
 def test_a_study_of_the_published_size_gives_every_digit(tmp_path: Path) -> None:
     labels = {f"label {i}": (i,) if i < 44 else (i, i + 10) for i in range(46)}
     written = write_study(tmp_path, {"evaluation": 103, "verification": 10}, n_units=64, labels=labels)
@@ -159,7 +173,7 @@ BAD = {
     ),
     "not text": (
         lambda p: (p / "evaluation" / "neuron_0.csv").write_bytes(b"\xff\xfe\x00"),
-        "neuron_0.csv:1: this is not a table",
+        "neuron_0.csv:1: the text is not UTF-8; save the file as UTF-8",
     ),
 }
 
@@ -172,3 +186,16 @@ def test_bad_files_are_refused_in_one_sentence(case: str, tmp_path: Path) -> Non
     with pytest.raises(InputError) as raised:
         read_study(tmp_path)
     assert says in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_narrow_terminal_loses_no_figure(columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_study(tmp_path, {"evaluation": 30, "verification": 12})
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", CliRunner().invoke(command, [str(tmp_path)]).stdout)
+    for row in retest(read_study(tmp_path)).rows():
+        for figure in (f"{100 * row['tla_verification']:.3f}", f"{row['z']:.2f}", row["published"], row["conceptx"]):
+            assert figure in shown
+        assert row["label"].removeprefix("contains some ").split(" or ")[0] in shown
+    assert all(len(line) <= columns for line in shown.splitlines())

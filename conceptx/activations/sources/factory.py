@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from torch import nn
@@ -19,12 +20,13 @@ def from_factory(name: str) -> tuple[nn.Module, Preprocess | None]:
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
-        module = importlib.import_module(module_name)
+        with redirect_stdout(sys.stderr):  # standard output is the command's
+            module = importlib.import_module(module_name)
     except (ImportError, ValueError, TypeError) as error:
         raise InputError(
             where, f"the module cannot be imported ({error})", "check its name and where it lies"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         what = f"the module fails while it is imported ({type(error).__name__}: {error})"
         raise InputError(where, what, "mend the module") from error
     finally:
@@ -34,10 +36,11 @@ def from_factory(name: str) -> tuple[nn.Module, Preprocess | None]:
         mend = did_you_mean(attribute, vars(module)) or "write it as package.module:factory"
         raise InputError(where, f"the module has no callable {attribute!r}", mend)
     try:
-        made = factory()
+        with redirect_stdout(sys.stderr):
+            made = factory()
     except ConceptxError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         what = f"the factory fails ({type(error).__name__}: {error})"
         raise InputError(where, what, "mend it; it is called without arguments") from error
     model, preprocess = made if isinstance(made, tuple) and len(made) == 2 else (made, None)

@@ -10,15 +10,17 @@ import importlib
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from conceptx.activations.preprocess import Preprocess
+from conceptx.activations.sources.detectors import Detector, detector_preprocess, per_image
 from conceptx.activations.sources.weights import load_weights, other_classes, read_pickled, read_weights
 from conceptx.errors import InputError
 from conceptx.files import digest_file
@@ -28,36 +30,73 @@ _operators: torch.library.Library | None = None
 
 
 def torchvision_names() -> list[str]:
-    """Return the names of torchvision's models for classification, and of those for segmentation."""
+    """Return the names of torchvision's models for classification, of those for segmentation, and of detectors."""
     models = import_torchvision().models
-    return [*models.list_models(module=models), *models.list_models(module=models.segmentation)]
+    return [
+        name for kind in (models, models.segmentation, models.detection) for name in models.list_models(module=kind)
+    ]
+
+
+def why_not(name: str) -> tuple[str, str] | None:
+    """Return what is wrong with a torchvision model whose input is no picture, and what mends it; None for others."""
+    models = import_torchvision().models
+    for module, takes in ((models.video, "a video"), (models.optical_flow, "two pictures")):
+        if name in models.list_models(module=module):
+            what = f"it takes {takes}, and only networks of single pictures can be explained"
+            return what, "choose one for classification, segmentation or detection, or wrap it in a factory"
+    if name in models.list_models(module=models.quantization):
+        what = "its quantised form calculates in whole numbers, and units are recorded in floating point"
+        return what, f"write {name.removeprefix('quantized_')}, or give a factory"
+    return None
 
 
 def from_torchvision(name: str, weights: str) -> tuple[nn.Module, Preprocess]:
     """Return the model `name` (one of `torchvision_names`) and how images become its input."""
     models = import_torchvision().models
     recorded = models.get_model_weights(name).DEFAULT
-    preprocess = Preprocess.from_weights(recorded)
     if weights == "default":
         _check_in_cache(name, recorded)
-        return models.get_model(name, weights=recorded, progress=False), preprocess
+        return _with_preprocess(models.get_model(name, weights=recorded, progress=False), recorded)
     options = _options(name)
     model = models.get_model(name, weights=None, **options)
     if weights != "none":
         path = Path(weights)
-        classes = other_classes(model, read_weights(path))
+        state = read_weights(path)
+        classes = other_classes(model, state, len(recorded.meta["categories"]))
         if classes is not None:
             model = models.get_model(name, weights=None, num_classes=classes, **options)
+        _check_frozen(path, state, model)
         load_weights(model, path)
-    return model, preprocess
+    return _with_preprocess(model, recorded)
+
+
+def _with_preprocess(model: nn.Module, recorded: Any) -> tuple[nn.Module, Preprocess]:
+    """Return a model with what its weights record of its input; a detector scales pictures by itself."""
+    detector = per_image(model)
+    return detector, Preprocess.from_weights(recorded) if detector is model else detector_preprocess(model)
+
+
+def _check_frozen(path: Path, state: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Refuse weights with frozen normalisations for an architecture that is made with others.
+
+    Detectors are trained with frozen ones, whose epsilon depends on what the training began with.
+    """
+    counts = [name for name in model.state_dict() if name.endswith(".num_batches_tracked")]
+    if isinstance(per_image(model), Detector) and counts and not any(name in state for name in counts):
+        what = "the weights are of a detector with frozen normalisations, and do not tell their epsilon"
+        raise InputError(
+            str(path), what, "make it as it was trained, in a factory of yours: --model package.module:factory"
+        )
 
 
 def _options(name: str) -> dict[str, Any]:
     """Return what makes an architecture the one of its published weights, without any download."""
     if name in ("googlenet", "inception_v3"):
         return {"init_weights": True}
-    segmentation = name in import_torchvision().models.list_models(module=import_torchvision().models.segmentation)
-    without = {"weights_backbone": None} if segmentation else {}
+    models = import_torchvision().models
+    segmentation = name in models.list_models(module=models.segmentation)
+    detection = name in models.list_models(module=models.detection)
+    without = {"weights_backbone": None} if segmentation or detection else {}
     return {**without, "aux_loss": True} if segmentation and not name.startswith("lraspp") else without
 
 
@@ -80,7 +119,7 @@ def import_torchvision() -> ModuleType:
     _operators = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         _operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-    _LOG.debug("torchvision's compiled operators cannot be loaded: detection is unavailable")
+    _LOG.debug("torchvision's compiled operators cannot be loaded: the choice of a detector's boxes is unavailable")
     return importlib.import_module("torchvision")
 
 

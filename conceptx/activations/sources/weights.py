@@ -52,16 +52,19 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def other_classes(model: nn.Module, state: Mapping[str, Tensor], own: int = 1000) -> int | None:
-    """Return the number of classes of a state dict that differs from the model, which has `own`, in just this."""
+    """Return the number of classes of a state dict that differs from the model, which has `own`, in just this.
+
+    A weight may have several rows for each class, as those of detectors have for a class's boxes.
+    """
     rows = {
-        (tuple(mine.shape[:1]), tuple(state[name].shape[:1]))
+        (mine.shape[0], state[name].shape[0])
         for name, mine in model.state_dict().items()
-        if name in state and mine.shape != state[name].shape and mine.shape[1:] == state[name].shape[1:]
+        if name in state and mine.ndim and mine.shape != state[name].shape and mine.shape[1:] == state[name].shape[1:]
     }
-    if len(rows) == 1:
-        (own_rows, given_rows) = rows.pop()
-        if own_rows == (own,) and given_rows and given_rows[0] > 0:
-            return int(given_rows[0])
+    classes = {given * own / mine for mine, given in rows if mine and mine % own == 0}
+    if len(classes) == 1 and len(rows) == len({mine for mine, _ in rows if mine and mine % own == 0}):
+        (found,) = classes
+        return int(found) if found.is_integer() and found > 0 else None
     return None
 
 
@@ -81,16 +84,19 @@ def read_pickled_bytes(where: Path, source: Path | bytes) -> Any:
             return torch.load(held, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         said = next((line.strip() for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported" in line), "")
-        raise InputError(
-            str(where),
-            f"the file holds more than weights ({said or 'code'}); it was refused, and nothing in it was run",
-            "save it with torch.save(model.state_dict(), …)",
-        ) from error
+        what = (
+            f"the file holds more than weights ({_sentence(said) or 'code'}); it was refused, and nothing in it was run"
+        )
+        raise InputError(str(where), what, "save it with torch.save(model.state_dict(), …)") from error
     except (RuntimeError, EOFError, ValueError, OSError, KeyError, AttributeError, TypeError, IndexError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            str(where), f"this is not a weights file ({first})", "save it with torch.save(model.state_dict(), …)"
-        ) from error
+        known = "nothing in it is known" if isinstance(error, KeyError) else _sentence(str(error))
+        what = f"this is not a weights file ({known or type(error).__name__})"
+        raise InputError(str(where), what, "save it with torch.save(model.state_dict(), …)") from error
+
+
+def _sentence(said: str) -> str:
+    """Return the first sentence of what PyTorch says; the others advise to trust the file."""
+    return (said.splitlines() or [""])[0].partition(". ")[0]
 
 
 def check_unpacked_size(path: Path) -> None:
@@ -124,7 +130,8 @@ def _check_names(path: Path, given: Mapping[str, Tensor], wanted: Mapping[str, T
     missing = [name for name in wanted if name not in given]
     extra = [name for name in given if name not in wanted]
     shapes = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
-    if not missing and not extra and not shapes:
+    types = [name for name in wanted if name in given and not _fits(given[name], wanted[name])]
+    if not missing and not extra and not shapes and not types:
         return
     said = []
     if missing:
@@ -137,9 +144,23 @@ def _check_names(path: Path, given: Mapping[str, Tensor], wanted: Mapping[str, T
     if shapes:
         listed = [f"{n!r} is {tuple(given[n].shape)}, not {tuple(wanted[n].shape)}" for n in shapes]
         said.append("of another shape: " + _listed(listed))
+    if types:
+        listed = [f"{n!r} is {_kind(given[n])}, not {_kind(wanted[n])}" for n in types]
+        said.append("of another type: " + _listed(listed))
     raise InputError(
         str(path), "the weights are not this model's: " + "; ".join(said), "name the model they were made for"
     )
+
+
+def _fits(given: Tensor, wanted: Tensor) -> bool:
+    """Tell whether a tensor may be copied into another one without losing more than digits."""
+    real = given.is_floating_point() or not (wanted.is_floating_point() or given.is_complex())
+    return real and given.layout == wanted.layout
+
+
+def _kind(tensor: Tensor) -> str:
+    layout = "" if tensor.layout == torch.strided else f", {str(tensor.layout).removeprefix('torch.')}"
+    return str(tensor.dtype).removeprefix("torch.") + layout
 
 
 def _listed(items: list[str]) -> str:

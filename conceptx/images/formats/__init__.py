@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from conceptx.images.formats.hugging_face import read_hugging_face
 from conceptx.images.formats.imagenet import read_imagenet
 from conceptx.images.formats.labelme import read_labelme
 from conceptx.images.formats.openimages import read_open_images
+from conceptx.images.formats.reading import not_read
 from conceptx.images.formats.sun import read_sun
 from conceptx.images.formats.table import read_table
 from conceptx.images.formats.visual_genome import read_visual_genome
@@ -51,11 +53,15 @@ FORMATS: Mapping[str, Reader] = {
 
 
 def open_images(spec: str, progress: Progress = silent) -> ImageSet:
-    """Open the image set that ``kind:path`` names."""
+    """Open the image set that ``kind:path`` names; its notes say what lies there and was not read."""
     kind, colon, path = spec.partition(":")
     if kind not in FORMATS:
-        hint = did_you_mean(kind, FORMATS)
-        raise InputError("images", f"there is no kind {kind!r}", hint or f"use one of {', '.join(FORMATS)}")
+        hint = did_you_mean(kind, FORMATS) or f"use one of {', '.join(FORMATS)}"
+        if not colon:
+            hint = f"write KIND:PATH, such as folder:{spec}; the kinds are {', '.join(FORMATS)}"
+        raise InputError("images", f"there is no kind {kind!r}", hint)
     if not colon or not path:
         raise InputError("images", f"{spec!r} names no path", f"write {kind}:PATH")
-    return FORMATS[kind](Path(path), progress)
+    found = FORMATS[kind](Path(path), progress)
+    passed = not_read(Path(path)) if Path(path).is_dir() else ()
+    return replace(found, notes=(*found.notes, *passed)) if passed else found

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
 from conceptx.images.formats.ade20k_lists import Item, read_atr, read_json
-from conceptx.images.formats.columns import Box, ObjectColumns
+from conceptx.images.formats.columns import Box, ObjectColumns, first_few
 from conceptx.images.formats.pickled import load_plain
 from conceptx.images.formats.reading import (
     BadImage,
@@ -93,6 +93,9 @@ def read_ade20k(path: Path, progress: Progress = silent) -> ImageSet:
                 columns.relation(row, PART_OF, rows[whole])
         if found.note:
             notes.append(found.note)
+    bare = [name for name in sorted(annotated) if f"{name}_atr.txt" in files and f"{name}_seg.png" not in files]
+    if bare:
+        notes.append(f"without a mask, and so without boxes: {first_few([f'{stem}.jpg' for stem in bare])}")
     images = image_table(path, entries, progress)
     return ImageSet(
         path.resolve().name,

@@ -29,6 +29,10 @@ from conceptx.progress import Progress, silent
 SCENES = "sceneCategories.txt"
 CLASSES = ("objectInfo150.txt", "objectInfo150.csv")
 
+_SHOWN = 10
+_CLASSES = 1 << 16
+"""Larger numbers are none of a class."""
+
 _Regions = list[tuple[int, int, Box]]
 
 
@@ -46,15 +50,27 @@ def read_ade20k_scenes(path: Path, progress: Progress = silent) -> ImageSet:
         raise InputError(str(path), "there is no mask in annotations/", "give masks of the pictures' names")
     columns = ObjectColumns(str(path))
     entries, notes = [], []
-    read = in_threads(partial(_regions, path, max(classes)), known, progress, "masks")
-    for picture, found in zip(below, read, strict=True):
+    largest, beyond = max(classes), dict[int, str]()
+    read = in_threads(partial(_regions, path), known, progress, "masks")
+    for picture, mask, found in zip(below, known, read, strict=True):
         stem = PurePosixPath(picture).stem
         entries.append(Entry(picture, picture, scenes.get(stem)))
         if isinstance(found, str):
             notes.append(found)
             continue
         for number, area, box in found:
-            columns.add(picture, str(number), classes.get(number, f"class {number}"), box, area)
+            if number <= largest:
+                columns.add(picture, str(number), classes.get(number, f"class {number}"), box, area)
+            else:
+                beyond.setdefault(number, str(mask))
+    for number, mask in sorted(beyond.items())[:_SHOWN]:
+        notes.append(f"left out: regions of class {number}, which the table does not name; the first is in {mask}")
+    bare = [picture for picture, mask in zip(below, known, strict=True) if mask is None]
+    if bare:
+        notes.append(f"without a mask, and so without objects: {first_few(bare)}")
+    lost = sorted(scenes.keys() - {PurePosixPath(picture).stem for picture in below})
+    if lost:
+        notes.append(f"left out: scenes of {len(lost):,} pictures that are not here: {first_few(lost)}")
     orphans = sorted({p for p in pictures.paths if p.startswith("annotations/")} - set(masks))
     if orphans:
         notes.append(f"left out: masks without a picture: {first_few(orphans)}")
@@ -68,7 +84,7 @@ def read_ade20k_scenes(path: Path, progress: Progress = silent) -> ImageSet:
     )
 
 
-def _regions(root: Path, most: int, mask: str | None) -> _Regions | str:
+def _regions(root: Path, mask: str | None) -> _Regions | str:
     """Return (class, area, box) of the classes in a mask, or the sentence that tells why it cannot be read."""
     if mask is None:
         return []
@@ -78,7 +94,10 @@ def _regions(root: Path, most: int, mask: str | None) -> _Regions | str:
         return f"{mask}: {error.what}; {error.mend}"
     if values.ndim != 2 or values.dtype.kind not in "ui":
         return f"{mask}: the mask has several channels; give the masks of the scene-parsing form"
-    shapes = enumerate(mask_areas_and_boxes(values, most), start=1)
+    largest = int(values.max(initial=0))
+    if largest >= _CLASSES:
+        return f"{mask}: the mask has the value {largest}; give the masks of the scene-parsing form"
+    shapes = enumerate(mask_areas_and_boxes(values, largest), start=1)
     return [(number, shape[0], shape[1]) for number, shape in shapes if shape is not None]
 
 
@@ -102,7 +121,7 @@ def _classes(path: Path) -> dict[int, str]:
         cells = _cells(line, file.suffix == ".csv")
         if number == 1 and not cells[0].isdecimal():
             continue
-        if len(cells) < 2 or not cells[0].isdecimal() or not 0 < int(cells[0]) < 1 << 16 or not cells[-1]:
+        if len(cells) < 2 or not cells[0].isdecimal() or not 0 < int(cells[0]) < _CLASSES or not cells[-1]:
             raise InputError(f"{file}:{number}", "the line is no class", "write its number first and its names last")
         found[int(cells[0])] = ", ".join(part.strip() for part in re.split("[,;]", cells[-1]) if part.strip())
     if not found:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
 
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
@@ -24,6 +27,7 @@ from conceptx.images.formats.shapes import numbers, segmentation_area_and_box
 from conceptx.images.formats.words import SUPERCATEGORY
 from conceptx.progress import Progress, silent
 
+_LARGEST_ID = 1 << 62
 _FOLDERS = ("images", "train2017", "val2017", "test2017", "train2014", "val2014", "test2014", "train", "val", "test")
 
 
@@ -33,6 +37,33 @@ class _File:
 
     categories: dict[int, tuple[str, str | None]] = field(default_factory=dict)
     images: dict[int, tuple[str, int | None]] = field(default_factory=dict)
+    pictures: set[str] = field(default_factory=set)
+
+
+class _Keys:
+    """The ids of the annotations of each image, 16 bytes for each; two of one id would become one object."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, int] = {}
+        self._image, self._id = array("q"), array("q")
+
+    def add(self, image: str, number: int) -> None:
+        """Take an annotation."""
+        self._image.append(self._images.setdefault(image, len(self._images)))
+        self._id.append(number)
+
+    def check(self, file: Path) -> None:
+        """Refuse two annotations of one image with one id; in several files they are one object."""
+        if not len(self._id):
+            return
+        image, number = np.frombuffer(self._image, np.int64), np.frombuffer(self._id, np.int64)
+        order = np.lexsort((number, image))
+        same = (np.diff(image[order]) == 0) & (np.diff(number[order]) == 0)
+        if same.any():
+            place = int(order[np.flatnonzero(same)[0]])
+            name = list(self._images)[int(image[place])]
+            what = f"two annotations of the image {name!r} have the id {int(number[place])}"
+            raise InputError(str(file), what, "give every annotation an id of its own")
 
 
 def read_coco(path: Path, progress: Progress = silent) -> ImageSet:
@@ -51,24 +82,33 @@ def _read(path: Path, kind: str, progress: Progress) -> ImageSet:
     columns = ObjectColumns(str(path))
     entries: dict[str, Entry] = {}
     splits: list[str | None] = []
+    notes: list[str] = []
     for file in files:
         split = split_of(file.stem.split("_"))
         folders = _FOLDERS if split is None else (f"{split}2017", f"{split}2014", split, *_FOLDERS)
         known = _File()
         for key, where, record in _records(file, ("categories", "images")):
+            number = _new_id(where, record, known.categories if key == "categories" else known.images)
             if key == "categories":
-                known.categories[_id(where, record, "id")] = _category(where, record)
+                known.categories[number] = _category(where, record)
                 continue
             name = _picture(where, record, pictures, folders)
-            known.images[_id(where, record, "id")] = (name, _whole(record.get("height")))
+            if name in known.pictures:
+                raise InputError(where, f"the picture {name!r} is listed above already", "list every picture once")
+            known.pictures.add(name)
+            known.images[number] = (name, _whole(record.get("height")))
             if name not in entries:
                 entries[name] = Entry(name, name)
                 splits.append(split)
+        before, keys = len(columns), _Keys()
         for _, where, record in progress(_records(file, ("annotations",)), label=file.name):
             if "segments_info" in record:
-                _add_segments(where, record, known, columns)
+                _add_segments(where, record, known, columns, keys)
             else:
-                _add_instance(where, record, known, columns)
+                _add_instance(where, record, known, columns, keys)
+        if known.images and len(columns) == before:
+            notes.append(f"{file.name}: there is no annotation in it")
+        keys.check(file)
     if not entries:
         raise InputError(str(path), "there are no images", "give a file with the lists images and annotations")
     return ImageSet(
@@ -76,6 +116,7 @@ def _read(path: Path, kind: str, progress: Progress) -> ImageSet:
         root,
         image_table(root, list(entries.values()), progress),
         columns.table(),
+        notes=tuple(notes),
         original_splits=splits_or_none(splits),
     )
 
@@ -99,6 +140,8 @@ def _records(file: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, str, di
     """Yield (list, where, record) of the wanted lists of the file, and stop once all of them are over."""
     seen: set[str] = set()
     for key, place, record in members(file):
+        if not key and place >= 0:
+            raise InputError(str(file), "this is a list", "write COCO's form: an object with images and annotations")
         if key not in wanted:
             if len(seen) == len(wanted):
                 return
@@ -112,9 +155,16 @@ def _records(file: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, str, di
 
 def _id(where: str, record: dict[str, Any], key: str) -> int:
     value = record.get(key)
-    if type(value) is not int:
+    if type(value) is not int or abs(value) > _LARGEST_ID:
         raise InputError(where, f"{key} is {value!r}"[:120], f"give {key} as a whole number")
     return value
+
+
+def _new_id(where: str, record: dict[str, Any], known: Collection[int]) -> int:
+    number = _id(where, record, "id")
+    if number in known:
+        raise InputError(where, f"the id {number} appears twice", "give everything in this list an id of its own")
+    return number
 
 
 def _whole(value: object) -> int | None:
@@ -154,7 +204,7 @@ def _label(where: str, record: dict[str, Any], known: _File) -> tuple[str, str |
     return known.categories[number]
 
 
-def _add_instance(where: str, record: dict[str, Any], known: _File, columns: ObjectColumns) -> None:
+def _add_instance(where: str, record: dict[str, Any], known: _File, columns: ObjectColumns, keys: _Keys) -> None:
     image, height = _of(where, record, known)
     drawn = None
     box, area = _box(where, record), _area(record)
@@ -162,10 +212,12 @@ def _add_instance(where: str, record: dict[str, Any], known: _File, columns: Obj
         drawn = segmentation_area_and_box(record.get("segmentation"), height)
     if area is None:
         area = drawn[0] if drawn is not None else box[2] * box[3] if box is not None else None
-    _add(str(_id(where, record, "id")), image, _label(where, record, known), box or (drawn and drawn[1]), area, columns)
+    number = _id(where, record, "id")
+    keys.add(image, number)
+    _add(str(number), image, _label(where, record, known), box or (drawn and drawn[1]), area, columns)
 
 
-def _add_segments(where: str, record: dict[str, Any], known: _File, columns: ObjectColumns) -> None:
+def _add_segments(where: str, record: dict[str, Any], known: _File, columns: ObjectColumns, keys: _Keys) -> None:
     image, _ = _of(where, record, known)
     segments = record["segments_info"]
     if not isinstance(segments, list):
@@ -174,8 +226,9 @@ def _add_segments(where: str, record: dict[str, Any], known: _File, columns: Obj
         inner = f"{where}, segments_info[{place}]"
         if not isinstance(segment, dict):
             raise InputError(inner, "this is no segment", "write COCO's panoptic form")
-        name = str(_id(inner, segment, "id"))
-        _add(name, image, _label(inner, segment, known), _box(inner, segment), _area(segment), columns)
+        number = _id(inner, segment, "id")
+        keys.add(image, number)
+        _add(str(number), image, _label(inner, segment, known), _box(inner, segment), _area(segment), columns)
 
 
 def _add(

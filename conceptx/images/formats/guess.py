@@ -31,6 +31,9 @@ def guess_kind(path: Path) -> str:
             return "table"
         if path.suffix.lower() == ".json":
             return "coco_panoptic" if "panoptic" in path.name else "coco"
+        raise InputError(
+            str(path), "this is neither a table nor a JSON file", "unpack it, or give the folder that holds it"
+        )
     if not path.is_dir():
         raise InputError(str(path), "there is no such image set", "check the path, or write KIND:PATH")
     names = files_below(path)

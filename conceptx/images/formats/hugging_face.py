@@ -54,6 +54,8 @@ def read_hugging_face(path: Path, progress: Progress = silent) -> ImageSet:
                 entries.append(Entry(image, f"{name}#{first + number}", category))
                 splits.append({"validation": "val"}.get(split, split) or None)
             counts[split] = start + batch.num_rows
+    if not entries:
+        raise InputError(str(path), "there are no images", "give a data set with at least one row")
     images = image_table(path, entries, progress)
     return ImageSet(path.resolve().name, path, images, columns.table(), original_splits=splits_or_none(splits))
 
@@ -160,7 +162,7 @@ def _add(
     feature = features.get("objects")
     inner = feature.get("feature", feature) if isinstance(feature, dict) else feature
     inner = inner[0] if isinstance(inner, list) and inner else inner
-    for number, thing in enumerate(_as_records(things), start=1):
+    for number, thing in enumerate(_as_records(where, things), start=1):
         name = next((k for k in _OBJECT_LABELS if k in thing), None)
         label = _named(where, thing[name], inner.get(name) if isinstance(inner, dict) else None) if name else None
         if not label:
@@ -170,14 +172,17 @@ def _add(
     return category
 
 
-def _as_records(things: object) -> list[dict[str, Any]]:
+def _as_records(where: str, things: object) -> list[dict[str, Any]]:
     """Return a list of dictionaries, from one or from a dictionary of lists."""
     if isinstance(things, list):
         return [thing for thing in things if isinstance(thing, dict)]
     if isinstance(things, dict):
         lists = {key: values for key, values in things.items() if isinstance(values, list)}
-        length = max(map(len, lists.values()), default=0)
-        return [{k: values[i] for k, values in lists.items() if i < len(values)} for i in range(length)]
+        lengths = sorted(set(map(len, lists.values())))
+        if len(lengths) > 1:
+            what = f"the lists of its objects have {lengths[0]} to {lengths[-1]} items"
+            raise InputError(where, what, "give every object a bbox and a category")
+        return [{k: values[i] for k, values in lists.items()} for i in range(lengths[0] if lengths else 0)]
     return []
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from conceptx.errors import InputError
@@ -60,13 +61,17 @@ def read_imagenet(path: Path, progress: Progress = silent) -> ImageSet:
         what = "no picture lies in a folder named like n01440764"
         raise InputError(str(path), what, "give an ImageNet-style folder, or use folder")
     bare = sorted({entry.category for entry in entries if entry.category and _SYNSET.match(entry.category)})
-    notes = (f"without words: {first_few(bare)}; add {_WORDS[1]}",) if bare else ()
+    notes = [f"without words: {first_few(bare)}; add {_WORDS[1]}"] if bare else []
+    stems = {PurePosixPath(picture).stem for picture in pictures.paths}
+    lost = sorted((boxes.keys() | told.keys()) - stems)
+    if lost:
+        notes.append(f"left out: annotations of {len(lost):,} pictures that are not here: {first_few(lost)}")
     return ImageSet(
         path.resolve().name,
         path,
         image_table(path, entries, progress),
         columns.table(),
-        notes=notes,
+        notes=tuple(notes),
         original_splits=splits_or_none([split_of(PurePosixPath(p).parts[:-1]) for p in pictures.paths]),
     )
 
@@ -94,12 +99,22 @@ def _solutions(path: Path, files: list[str]) -> dict[str, str]:
         if name.rpartition("/")[2] not in _SOLUTIONS:
             continue
         file = path / name
-        rows = csv.reader(io.StringIO(read_text(file, _MAX_LIST)), delimiter="," if name.endswith(".csv") else "\t")
-        for row in rows:
+        for line, row in _rows(file):
             if row[:1] == ["ImageId"] or not row:
                 continue
             synset = row[1].split()[0] if len(row) > 1 and row[1].split() else ""
             if not _SYNSET.match(synset):
-                raise InputError(f"{file}:{rows.line_num}", "the row names no synset", "write a picture and n01440764")
+                raise InputError(f"{file}:{line}", "the row names no synset", "write a picture and n01440764")
             found[row[0].rpartition(".")[0] or row[0]] = synset
     return found
+
+
+def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, cells) of the rows of a table, or say at which line it cannot be read."""
+    rows = csv.reader(io.StringIO(read_text(file, _MAX_LIST)), delimiter="," if file.suffix == ".csv" else "\t")
+    try:
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        where = f"{file}:{rows.line_num}"
+        raise InputError(where, f"the row cannot be read ({error})", "download the file again") from error

@@ -56,8 +56,10 @@ def _read_json(
     file: Path, name: str, pictures: Pictures, columns: ObjectColumns, found: dict[str, str], _: list[str]
 ) -> str | None:
     held = whole(file)
-    if not isinstance(held, dict) or not isinstance(held.get("shapes"), list):
+    if not isinstance(held, dict) or not ("shapes" in held or "imagePath" in held):
         return None  # other JSON files may lie in the folder
+    if not isinstance(held.get("shapes"), list):
+        raise InputError(f"{file}, shapes", "this is no list of shapes", "save the annotations again")
     said = held.get("imagePath")
     picture = _beside(file, name, said if isinstance(said, str) else "", pictures)
     _once(file, picture, found)

@@ -14,7 +14,7 @@ import pyarrow.csv as arrow_csv
 
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
-from conceptx.images.formats.columns import numbers_of, texts_of
+from conceptx.images.formats.columns import first_few, numbers_of, texts_of
 from conceptx.images.formats.reading import (
     Entry,
     Pictures,
@@ -50,7 +50,7 @@ def read_open_images(path: Path, progress: Progress = silent) -> ImageSet:
     The images are the pictures ``ID.jpg`` that lie below `path`; what is said of others is left out and counted. An
     image-level label that a person has confirmed is an object without a box, unless a box of it is in the image.
     """
-    (boxes, labels, descriptions), images, splits = _found(path, progress)
+    (boxes, labels, descriptions), images, splits, unused = _found(path, progress)
     known = Known(
         images["image"].combine_chunks(),
         *_sizes(images),
@@ -70,15 +70,15 @@ def read_open_images(path: Path, progress: Progress = silent) -> ImageSet:
         path,
         images,
         objects.table(),
-        notes=objects.notes(),
+        notes=(*objects.notes(), *unused),
         original_splits=splits,
     )
 
 
 def _found(
     path: Path, progress: Progress
-) -> tuple[tuple[list[Path], list[Path], list[Path]], pa.Table, tuple[str | None, ...]]:
-    """Return the annotation files, the table of the pictures below `path`, and their original splits."""
+) -> tuple[tuple[list[Path], list[Path], list[Path]], pa.Table, tuple[str | None, ...], tuple[str, ...]]:
+    """Return the annotation files, the table of the pictures below `path`, their original splits, and notes."""
     pictures = Pictures(existing_folder(path))
     if not pictures.paths:
         raise InputError(str(path), "there is no picture", "put the downloaded pictures below the folder")
@@ -91,7 +91,9 @@ def _found(
     stems = {p.rpartition("/")[2].rpartition(".")[0]: p for p in reversed(pictures.paths)}
     entries = [Entry(stem, stems[stem]) for stem in sorted(stems)]
     splits = splits_or_none([split_of(entry.path.split("/")[:-1]) for entry in entries])
-    return (boxes, labels, descriptions), image_table(path, entries, progress), splits
+    unused = sorted(set(pictures.paths) - set(stems.values())) if len(stems) < len(pictures.paths) else []
+    notes = (f"left out: pictures of an id that another picture has: {first_few(unused)}",) if unused else ()
+    return (boxes, labels, descriptions), image_table(path, entries, progress), splits, notes
 
 
 def _sizes(images: pa.Table) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -237,8 +239,9 @@ def _first_wrong(file: Path, reason: str = "") -> InputError:
     """Return the error for the first line that is wrong; the fast reader does not always tell which it is."""
     with file.open(encoding="utf-8", errors="replace", newline="") as handle:
         reader = csv.reader(handle)
-        names = next(reader, [])
-        for row in reader:
+        rows = _until_unreadable(reader)
+        names = next(rows, [])
+        for row in rows:
             where = f"{file}:{reader.line_num}"
             if row and len(row) != len(names):
                 return InputError(where, f"the row has {len(row)} cells, not {len(names)}", "mend the row")
@@ -251,6 +254,14 @@ def _first_wrong(file: Path, reason: str = "") -> InputError:
             ):
                 return InputError(where, "the box is turned inside out", "give XMin ≤ XMax and YMin ≤ YMax")
     return InputError(str(file), f"the table cannot be read ({reason})", "download it again")
+
+
+def _until_unreadable(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yield rows as long as they can be read: where that ends the fast reader's own reason is told."""
+    try:
+        yield from rows
+    except csv.Error:
+        return
 
 
 def _is_share(cell: str) -> bool:
@@ -290,7 +301,7 @@ def _class_names(file: Path) -> Iterator[tuple[str, str]]:
                     raise InputError(where, f"the row has {len(row)} cells", "give a class and its name")
                 yield row[0], row[1].strip()
         except (UnicodeDecodeError, csv.Error) as error:
-            where = f"{file}:{reader.line_num + 1}"
+            where = f"{file}:{reader.line_num + isinstance(error, UnicodeDecodeError)}"
             raise InputError(
                 where, f"the row cannot be read ({first_line(error)})", "download the file again"
             ) from error

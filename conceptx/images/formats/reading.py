@@ -13,16 +13,27 @@ import pyarrow as pa
 from conceptx.errors import InputError
 from conceptx.files import digest_bytes
 from conceptx.images.containers import contained_bytes, is_contained
-from conceptx.images.formats.columns import check_text
+from conceptx.images.formats.columns import check_text, first_few
 from conceptx.images.parallel import in_threads
 from conceptx.images.pictures import BadImage, inside, picture_size, read_bytes
 from conceptx.progress import Progress, silent
 from conceptx.tables import IMAGES
 
 ENDINGS = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"),
+        *(".ppm", ".pgm", ".pbm", ".pnm"),
+    }
 )
 """Endings of files that are taken for pictures, in lower case."""
+
+_OTHER_PICTURES = frozenset(
+    {
+        *(".heic", ".heif", ".jxl", ".svg", ".psd", ".tga", ".ico", ".exr", ".hdr"),
+        *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
+    }
+)
+"""Endings of pictures that are not read."""
 
 MAX_TEXT = 64_000_000
 """Larger text files that belong to one image are refused before they are read."""
@@ -114,14 +125,37 @@ class Pictures:
 
 def existing_folder(path: Path) -> Path:
     """Return the folder, or say that there is none."""
+    if path.is_file():
+        raise InputError(str(path), "this is a file and no folder", "unpack it, or give the folder that holds it")
     if not path.is_dir():
         raise InputError(str(path), "there is no such folder", "check the path")
     return path
 
 
 def files_below(root: Path) -> list[str]:
-    """Return the paths of all plain files below a folder, in the order of their parts; links to folders are passed."""
+    """Return the paths of all plain files below a folder, in the order of their parts.
+
+    Links to folders are passed. A picture's link that leads nowhere is a file that is missing.
+    """
+    return _walked(root)[0]
+
+
+def not_read(root: Path) -> tuple[str, ...]:
+    """Return sentences on what lies below a folder and is not looked at: links to folders, and other kinds of files."""
+    files, links = _walked(root)
+    others = [name for name in files if PurePosixPath(name).suffix.lower() in _OTHER_PICTURES]
+    notes = []
+    if links:
+        notes.append(f"left out: links to folders, or to nothing: {first_few(links)}")
+    if others:
+        notes.append(f"left out: pictures in formats that are not read: {first_few(others)}")
+    return tuple(notes)
+
+
+def _walked(root: Path) -> tuple[list[str], list[str]]:
+    """Return the paths of all plain files below a folder, and those of the links that are not followed."""
     found: list[str] = []
+    links: list[str] = []
     waiting = [("", root)]
     while waiting:
         below, folder = waiting.pop()
@@ -130,12 +164,25 @@ def files_below(root: Path) -> list[str]:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append((f"{below}{entry.name}/", folder / entry.name))
-                    elif entry.is_file():
+                    elif _leads_to_a_file(entry):
                         found.append(below + entry.name)
+                    elif entry.is_symlink():
+                        links.append(below + entry.name)
         except OSError as error:
             what = f"the folder cannot be read ({error.strerror or error})"
             raise InputError(str(folder), what, "make it readable") from error
-    return sorted(found, key=lambda path: path.split("/"))
+    return sorted(found, key=lambda path: path.split("/")), sorted(links)
+
+
+def _leads_to_a_file(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a plain file or a link to one; or a picture's link to nothing, which is missing."""
+    try:
+        if entry.is_file():
+            return True
+        nothing = entry.is_symlink() and not entry.is_dir()
+    except OSError:  # a link that leads to itself
+        nothing = True
+    return nothing and PurePosixPath(entry.name).suffix.lower() in ENDINGS
 
 
 def read_text(path: Path, limit: int = MAX_TEXT) -> str:
@@ -184,6 +231,7 @@ __all__ = [
     "existing_folder",
     "files_below",
     "image_table",
+    "not_read",
     "numbered_lines",
     "read_text",
     "split_of",

@@ -9,7 +9,7 @@ import numpy as np
 
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
-from conceptx.images.formats.columns import ObjectColumns
+from conceptx.images.formats.columns import ObjectColumns, first_few
 from conceptx.images.formats.reading import (
     Entry,
     Pictures,
@@ -49,11 +49,14 @@ def read_sun(path: Path, progress: Progress = silent) -> ImageSet:
     for name in pictures.files:
         if (split := lists.get(name.rpartition("/")[2])) is not None:
             splits |= {line.strip().strip("/"): split for _, line in numbered_lines(path / name)}
+    lost = sorted((splits.keys() | attributes.keys()) - set(keys.values()))
+    told = f"left out: what is said of {len(lost):,} pictures that are not here: {first_few(lost)}"
     return ImageSet(
         path.resolve().name,
         path,
         image_table(path, entries, progress),
         columns.table(),
+        notes=(told,) if lost else (),
         original_splits=splits_or_none([splits.get(keys[picture]) for picture in pictures.paths]),
     )
 

@@ -17,7 +17,7 @@ from conceptx.images.formats.columns import Box, ObjectColumns
 from conceptx.images.formats.reading import Entry, image_table
 from conceptx.images.formats.shapes import numbers
 from conceptx.progress import Progress, silent
-from conceptx.tables import OBJECTS, SPLITS, from_rows, read_labels, read_rows
+from conceptx.tables import OBJECTS, SPLITS, alike, from_rows, read_labels, read_rows
 
 LABELS = ("labels.csv", "labels.tsv", "labels.parquet", "labels.jsonl")
 """The files that may lie beside pictures or a table of images, in the order in which they are looked for."""
@@ -114,7 +114,9 @@ def _add_entry(where: str, row: dict[str, str], entries: dict[str, Entry]) -> st
 
 def _known(where: str, image: str, known: set[str]) -> str:
     if image not in known:
-        raise InputError(where, f"there is no image {image!r}", "remove the row or add the picture")
+        same = alike(image, known)
+        mend = "remove the row or add the picture" if same is None else f"write it as the images have it: {same!r}"
+        raise InputError(where, f"there is no image {image!r}", mend)
     return image
 
 

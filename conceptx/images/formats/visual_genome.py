@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from conceptx.errors import InputError
 from conceptx.images.dataset import ImageSet
-from conceptx.images.formats.columns import Box, Names, ObjectColumns
+from conceptx.images.formats.columns import Box, Names, ObjectColumns, first_few
 from conceptx.images.formats.json_stream import members
 from conceptx.images.formats.reading import Entry, Pictures, existing_folder, image_table
 from conceptx.images.formats.shapes import numbers
@@ -42,10 +42,11 @@ def read_visual_genome(path: Path, progress: Progress = silent) -> ImageSet:
     """
     pictures = Pictures(existing_folder(path))
     of_image: dict[int, str] = {}
+    unused: list[str] = []
     for picture in pictures.paths:
         stem = picture.rpartition("/")[2].rpartition(".")[0]
-        if _NUMBER.match(stem):
-            of_image.setdefault(int(stem), picture)
+        if not _NUMBER.match(stem) or of_image.setdefault(int(stem), picture) != picture:
+            unused.append(picture)
     if not of_image:
         raise InputError(str(path), "there is no picture ID.jpg", "put VG_100K and VG_100K_2 into the folder")
     graphs, objects = path / GRAPHS, path / OBJECTS_FILE
@@ -68,12 +69,13 @@ def read_visual_genome(path: Path, progress: Progress = silent) -> ImageSet:
             gathered.relations(where, image, record)
     gathered.join()
     entries = [Entry(str(number), picture) for number, picture in sorted(of_image.items())]
+    told = f"left out: pictures whose name is no id, or one that another picture has: {first_few(unused)}"
     return ImageSet(
         path.resolve().name,
         path,
         image_table(path, entries, progress),
         gathered.columns.table(),
-        notes=gathered.notes(),
+        notes=(*gathered.notes(), told) if unused else gathered.notes(),
     )
 
 

@@ -37,6 +37,7 @@ def read_voc(path: Path, progress: Progress = silent) -> ImageSet:
     columns = ObjectColumns(str(path))
     found: dict[str, str | None] = {p: None for p in pictures.paths if "JPEGImages" in PurePosixPath(p).parts[:-1]}
     splits: dict[str, str | None] = {}
+    annotated: dict[str, str] = {}
     for name in progress(annotations, label="annotations"):
         file = path / name
         tree = read_xml(file)
@@ -48,6 +49,10 @@ def read_voc(path: Path, progress: Progress = silent) -> ImageSet:
         picture = pictures.find(str(file), named, [folder])
         if picture not in pictures:
             picture = pictures.find(str(file), f"{stem}.jpg", [folder])
+        if picture in annotated:
+            what = f"the picture {picture!r} is annotated in {annotated[picture]} already"
+            raise InputError(str(file), what, "keep one file a picture")
+        annotated[picture] = name
         found[picture] = None
         splits[picture] = lists.get((base.as_posix(), stem))
         add_objects(file, tree, picture, columns)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from conceptx.errors import InputError
@@ -44,6 +45,23 @@ def _json(name: str, change: Callable[[Any], None]) -> Callable[[Path], None]:
         (root / name).write_text(json.dumps(held))
 
     return changed
+
+
+def _no_rows(root: Path) -> None:
+    (root / "test" / "data-00000-of-00001.arrow").unlink()
+    file = root / "train" / "data-00000-of-00001.arrow"
+    table = pa.ipc.open_stream(file.read_bytes()).read_all()
+    with pa.ipc.new_stream(str(file), table.schema) as writer:
+        writer.write_table(table.slice(0, 0))
+
+
+def _ragged(root: Path) -> None:
+    file = root / "train" / "data-00000-of-00001.arrow"
+    (row,) = pa.ipc.open_stream(file.read_bytes()).read_all().to_pylist()
+    row["objects"]["bbox"].pop()
+    table = pa.Table.from_pylist([row])
+    with pa.ipc.new_stream(str(file), table.schema) as writer:
+        writer.write_table(table)
 
 
 TRAIN = "annotations/instances_train2017.json"
@@ -92,6 +110,37 @@ WRONG: list[tuple[str, Callable[[Path], None], str]] = [
     ("coco", _json(TRAIN, lambda d: d["categories"][0].update(name=" ")), r"categories\[0\]: the category has no name"),
     ("coco", _json(TRAIN, lambda d: d["categories"][0].update(name="\ud800")), r"is no valid Unicode text"),
     (
+        "coco",
+        _json(TRAIN, lambda d: d["images"].append({"id": 1, "file_name": "b.jpg"})),
+        r"images\[1\]: the id 1 appears",
+    ),
+    (
+        "coco",
+        _json(TRAIN, lambda d: d["images"].append({"id": 2, "file_name": "000000000001.jpg"})),
+        r"images\[1\]: the picture 'train2017/000000000001\.jpg' is listed above already",
+    ),
+    (
+        "coco",
+        _json(TRAIN, lambda d: d["categories"].append({"id": 67, "name": "desk"})),
+        r"categories\[3\]: the id 67 appears twice",
+    ),
+    (
+        "coco",
+        _json(TRAIN, lambda d: d["annotations"].append(d["annotations"][0])),
+        r"train2017\.json: two annotations of the image 'train2017/000000000001\.jpg' have the id 1; give every",
+    ),
+    (
+        "coco",
+        _json(TRAIN, lambda d: d["annotations"][0].update(id=1 << 70)),
+        r"annotations\[0\]: id is 1180591620717411303",
+    ),
+    ("coco", _whole(TRAIN, '[{"images": []}]'), r"instances_train2017\.json: this is a list; write COCO's form"),
+    (
+        "coco_panoptic",
+        _json("panoptic.json", lambda d: d["annotations"].append(d["annotations"][0])),
+        r"two annotations of the image 'images/000000000001\.jpg' have the id 3226956",
+    ),
+    (
         "coco_panoptic",
         _text("panoptic.json", '"category_id": 67, "area"', '"area"'),
         r"\[0\], segments_info\[0\]: category_id",
@@ -104,10 +153,19 @@ WRONG: list[tuple[str, Callable[[Path], None], str]] = [
     ("folder", _whole("labels.csv", "image,label\nnone.png,cup\n"), r"labels\.csv:2: there is no image 'none\.png'"),
     ("hf", _whole("train/data-00000-of-00001.arrow", b"hello"), r"data-00000-of-00001\.arrow: the file cannot be read"),
     ("imagenet", _whole("synset_words.txt", "tench\n"), r"synset_words\.txt:1: the line is no synset"),
+    ("hf", _no_rows, "there are no images; give a data set with at least one row"),
+    ("hf", _ragged, r"row 0: the lists of its objects have 1 to 2 items; give every object a bbox and a category"),
+    (
+        "imagenet",
+        _whole("LOC_val_solution.csv", 'ImageId,PredictionString\na,"' + "1 " * 100_000 + '"\n'),
+        r"LOC_val_solution\.csv:2: the row cannot be read \(field larger than field limit",
+    ),
     ("imagenet", _whole("LOC_val_solution.csv", "ImageId,PredictionString\na,b\n"), r"LOC_val_solution\.csv:2"),
     ("imagenet", _whole("Annotations/n04379243/n04379243_1.xml", BOMB), r"xml:1: the file declares a document type"),
     ("labelme", _text("labels/kitchen.json", '"label": "cup"', '"label": ""'), r"shapes\[1\]: the shape has no label"),
     ("labelme", _text("labels/kitchen.json", "[2, 8]", '["a", 8]'), r"shapes\[0\]: the shape's points are no pairs"),
+    ("labelme", _json("labels/kitchen.json", lambda d: d.update(shapes={})), r"kitchen\.json, shapes: this is no list"),
+    ("labelme", _json("labels/kitchen.json", lambda d: d.pop("shapes")), r"kitchen\.json, shapes: this is no list"),
     (
         "labelme",
         _text("labels/kitchen.json", "../pictures/kitchen.png", "../../x.png"),
@@ -203,6 +261,11 @@ WRONG: list[tuple[str, Callable[[Path], None], str]] = [
     ("voc", _text(XML, "<name>handle</name>", ""), r"object 2, part 1: the part has no name"),
     (
         "voc",
+        _text("VOC2012/Annotations/2007_000002.xml", "2007_000002.jpg", "2007_000001.jpg"),
+        r"2007_000002\.xml: the picture '.*/2007_000001\.jpg' is annotated in .*/2007_000001\.xml already",
+    ),
+    (
+        "voc",
         _text(XML, "2007_000001.jpg", "../../x.jpg"),
         r"2007_000001\.xml: the picture '\.\./\.\./x\.jpg' is no path",
     ),
@@ -242,6 +305,84 @@ def test_a_picture_behind_a_link_that_leads_out_is_refused(kind: str, tmp_path: 
     picture.symlink_to(tmp_path / "secret.jpg")
     with pytest.raises(InputError, match="the path leaves the folder"):
         open_images(f"{kind}:{root}")
+
+
+def _linked(root: Path) -> None:
+    (root / "elsewhere").symlink_to(root / "kitchen")
+    (root / "gone").symlink_to(root / "nothing")
+
+
+LEFT_OUT: list[tuple[str, Callable[[Path], None], str]] = [
+    (
+        "ade20k",
+        _gone("images/validation/l/living_room/ADE_val_00000001_seg.png"),
+        "without a mask, and so without boxes",
+    ),
+    ("ade20k_scenes", _gone("annotations/validation/ADE_val_00000001.png"), "without a mask, and so without objects"),
+    (
+        "ade20k_scenes",
+        _text("objectInfo150.txt", "42\t0.005\t900\t90\tcup\n", ""),
+        "left out: regions of class 42, which",
+    ),
+    (
+        "ade20k_scenes",
+        _text("sceneCategories.txt", "ADE", "ADE_x k\nADE"),
+        "left out: scenes of 1 pictures that are not",
+    ),
+    ("coco", _json(TRAIN, lambda d: d.pop("annotations")), "instances_train2017.json: there is no annotation in it"),
+    ("folder", _linked, "left out: links to folders, or to nothing: 'elsewhere', 'gone'"),
+    ("folder", _whole("kitchen/x.heic", "x"), "left out: pictures in formats that are not read: 'kitchen/x.heic'"),
+    (
+        "imagenet",
+        _gone("train/n04379243/n04379243_1.JPEG"),
+        "left out: annotations of 1 pictures that are not here: 'n04",
+    ),
+    (
+        "sun",
+        _gone("SUN397/k/kitchen/sun_aaa.jpg"),
+        "left out: what is said of 1 pictures that are not here: 'k/kitchen",
+    ),
+    (
+        "open_images",
+        lambda root: fixtures.save(root / "b/000a1b2c3d4e5f60.png", fixtures.room()),
+        "left out: pictures of an",
+    ),
+    (
+        "visual_genome",
+        lambda root: fixtures.save(root / "b/1.jpg", fixtures.room()),
+        "left out: pictures whose name is no",
+    ),
+    (
+        "visual_genome",
+        lambda root: fixtures.save(root / "b/x.jpg", fixtures.room()),
+        "left out: pictures whose name is no",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "note"), LEFT_OUT)
+def test_nothing_is_left_out_in_silence(kind: str, change: Callable[[Path], None], note: str, tmp_path: Path) -> None:
+    fixtures.MAKERS[kind](tmp_path)
+    before = open_images(f"{kind}:{fixtures.path_of(kind, tmp_path)}").notes
+    change(tmp_path)
+    added = [said for said in open_images(f"{kind}:{fixtures.path_of(kind, tmp_path)}").notes if said not in before]
+    assert len(added) == 1 and added[0].startswith(note), added
+
+
+def test_a_link_to_a_picture_that_is_gone_is_a_missing_picture(tmp_path: Path) -> None:
+    fixtures.folder(tmp_path)
+    (tmp_path / "kitchen" / "gone.png").symlink_to(tmp_path / "nothing.png")
+    found = check_images(open_images(f"folder:{tmp_path}"))
+    assert (found.images, found.missing, found.notes) == (3, ("kitchen/gone.png",), ())
+    (tmp_path / "kitchen" / "round.png").symlink_to(tmp_path / "kitchen" / "round.png")
+    with pytest.raises(InputError, match=r"'kitchen/round\.png': this is no path of a file|the path leaves the folder"):
+        open_images(f"folder:{tmp_path}")
+
+
+def test_an_archive_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "set.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(InputError, match=r"set\.zip: this is a file and no folder; unpack it, or give the folder"):
+        open_images(f"folder:{tmp_path / 'set.zip'}")
 
 
 def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:

@@ -109,3 +109,13 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
 
 def test_the_registry_is_plain() -> None:
     assert {"folder", "table"} <= set(FORMATS)
+
+
+def test_grey_and_two_valued_pictures_of_the_simplest_formats(tmp_path: Path) -> None:
+    grey = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    Image.fromarray(grey).save(tmp_path / "a.pgm")
+    Image.fromarray(grey > 20).save(tmp_path / "b.pbm")
+    found = open_images(f"folder:{tmp_path}")
+    assert found.ids == ["a.pgm", "b.pbm"]
+    np.testing.assert_array_equal(found.load(0), np.repeat(grey[:, :, None], 3, axis=2))
+    np.testing.assert_array_equal(found.load(1)[:, :, 0], np.where(grey > 20, 255, 0))

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conceptx.errors import InputError
+from conceptx.images.check import check_images
 from conceptx.images.formats import open_images
 from conceptx.images.formats.sun import category
 from tests.images.formats import fixtures
@@ -202,3 +203,12 @@ def test_lvis_names_pictures_by_address(tmp_path: Path) -> None:
     held = {"images": [image], "categories": [{"id": 1, "name": "sofa"}], "annotations": []}
     write(tmp_path / "lvis.json", json.dumps(held))
     assert open_images(f"coco:{tmp_path}").ids == ["val2017/000000000002.jpg"]
+
+
+def test_a_file_of_coco_beside_one_that_holds_it_changes_nothing(tmp_path: Path) -> None:
+    fixtures.coco(tmp_path)
+    alone = open_images(f"coco:{tmp_path}")
+    held = (tmp_path / "annotations/instances_val2017.json").read_bytes()
+    (tmp_path / "annotations/instances_valminival2017.json").write_bytes(held)
+    both = check_images(open_images(f"coco:{tmp_path}"))
+    assert (both.images, both.objects) == (len(alone), 3)
