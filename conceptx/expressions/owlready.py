@@ -56,6 +56,8 @@ def to_owlready(expression: Expression, resolve: Resolver) -> Any:
             return owl.Thing
         case Nothing() | Or(()):
             return owl.Nothing
+        case And((only,)) | Or((only,)):
+            return to_owlready(only, resolve)
         case And(operands):
             return owl.And([to_owlready(o, resolve) for o in operands])
         case Or(operands):

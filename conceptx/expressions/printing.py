@@ -43,6 +43,8 @@ def to_manchester(expression: Expression) -> str:
             return "owl:Thing"
         case Nothing() | Or(()):
             return "owl:Nothing"
+        case And((only,)) | Or((only,)):
+            return to_manchester(only)
         case And(operands):
             return " and ".join(map(_operand, operands))
         case Or(operands):
@@ -69,6 +71,8 @@ def to_dl(expression: Expression) -> str:
             return "⊤"
         case Nothing() | Or(()):
             return "⊥"
+        case And((only,)) | Or((only,)):
+            return to_dl(only)
         case And(operands):
             return " ⊓ ".join(map(_operand_dl, operands))
         case Or(operands):
@@ -92,22 +96,33 @@ def _is_atom(expression: Expression) -> bool:
     return isinstance(expression, Named | Thing | Nothing) or expression in (And(()), Or(()))
 
 
+def _bare(expression: Expression) -> Expression:
+    """Return the expression without the junctions of one operand around it, which print as that operand."""
+    while isinstance(expression, And | Or) and len(expression.operands) == 1:
+        expression = expression.operands[0]
+    return expression
+
+
 def _operand(expression: Expression) -> str:
+    expression = _bare(expression)
     text = to_manchester(expression)
     return f"({text})" if isinstance(expression, And | Or) and expression.operands else text
 
 
 def _operand_dl(expression: Expression) -> str:
+    expression = _bare(expression)
     text = to_dl(expression)
     return f"({text})" if isinstance(expression, And | Or) and expression.operands else text
 
 
 def _tight(expression: Expression) -> str:
+    expression = _bare(expression)
     text = to_manchester(expression)
     return text if _is_atom(expression) else f"({text})"
 
 
 def _tight_dl(expression: Expression) -> str:
+    expression = _bare(expression)
     text = to_dl(expression)
     return text if _is_atom(expression) else f"({text})"
 

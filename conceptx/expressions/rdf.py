@@ -96,6 +96,8 @@ def to_rdf(
             return OWL.Thing
         case Nothing() | Or(()):
             return OWL.Nothing
+        case And((only,)) | Or((only,)):
+            return to_rdf(only, graph, iri, iri_of_role)
         case And(operands) | Or(operands):
             node = blank(OWL.Class)
             predicate = OWL.intersectionOf if isinstance(expression, And) else OWL.unionOf
@@ -137,6 +139,7 @@ class _Triples:
     def __init__(self, graph: rdflib.Graph, name: Callable[[str], str]) -> None:
         self._graph = graph
         self._name = name
+        self._parts = 0
 
     def expression(self, node: Any, depth: int) -> Expression:
         from rdflib import URIRef
@@ -146,8 +149,9 @@ class _Triples:
             if node in (OWL.Thing, OWL.Nothing):
                 return THING if node == OWL.Thing else NOTHING
             return Named(self._name(str(node)))
-        if depth > MAX_DEPTH:
-            what = f"a class expression is part of itself, or nested more than {MAX_DEPTH} deep"
+        self._parts += 1
+        if depth > MAX_DEPTH or self._parts > _MOST_OPERANDS:
+            what = f"a class expression is part of itself, nested more than {MAX_DEPTH} deep, or too large"
             raise InputError("RDF", what, "mend the graph")
 
         def inner(at: Any) -> Expression:

@@ -52,15 +52,16 @@ LONGEST_TEXT = 1 << 18
 """Texts with more characters are refused unread."""
 
 
-def parse(text: str) -> Expression:
+def parse(text: str, shown: str | None = None, place: Callable[[int], int] | None = None) -> Expression:
     """Read an expression in Manchester or description-logic syntax, as it stands (nothing is normalised).
 
-    A mistake is an `InputError` that shows the place with a caret.
+    A mistake is an `InputError` that shows the place with a caret. Where the text was made from another one, that one
+    can be `shown`; `place` then says where a place of the text is in it.
     """
     if len(text) > LONGEST_TEXT:
         what = f"it has {len(text):,} characters; {LONGEST_TEXT:,} are allowed"
         raise InputError("expression", what, "write it shorter, or as several")
-    return _Reader(text).whole()
+    return _Reader(text, text if shown is None else shown, place or (lambda at: at)).whole()
 
 
 @dataclass(slots=True)
@@ -83,8 +84,8 @@ class _Group:
 class _Reader:
     """Reads the tokens of one text from the left, with one group for each open parenthesis."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, shown: str, place_of: Callable[[int], int]) -> None:
+        self.text, self.shown, self.place_of = text, shown, place_of
         self.tokens: list[tuple[str, str, int]] = []
         self.place = 0
         end = len(text.rstrip())
@@ -103,10 +104,10 @@ class _Reader:
         self.tokens.append(("end", "", end))
 
     def error(self, what: str, position: int | None = None) -> InputError:
-        at = self.tokens[self.place][2] if position is None else position
-        line = self.text.count("\n", 0, at)
-        start = self.text.rfind("\n", 0, at) + 1
-        line_shown = self.text[start:].split("\n", 1)[0]
+        at = self.place_of(self.tokens[self.place][2] if position is None else position)
+        line = self.shown.count("\n", 0, at)
+        start = self.shown.rfind("\n", 0, at) + 1
+        line_shown = self.shown[start:].split("\n", 1)[0]
         shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line_shown)
         first = max(0, at - start - 60)
         caret = " " * (at - start - first) + "^"

@@ -57,7 +57,7 @@ def export(hierarchy: Hierarchy, path: Path, format: str | None = None, classes:
     path = Path(path)
     syntax = format or _SYNTAX_OF.get(path.suffix.lower())
     if syntax not in (*_WRITERS, "quadstore"):
-        known = ", ".join(sorted({*_WRITERS, "quadstore"}))
+        known = ", ".join(sorted({*_WRITERS, "quadstore"}) if format else _SYNTAX_OF)
         what = f"'{format}' is no format" if format else f"the ending '{path.suffix}' tells no format"
         raise InputError(str(path), what, f"choose one of {known}")
     if classes is not None:

@@ -14,7 +14,6 @@ import re
 import subprocess
 import tempfile
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -202,30 +201,55 @@ def _lines(source: Source) -> Iterator[str]:
 
 
 def _file_as_lines(path: Path) -> str:
-    """Read a file of any RDF syntax or OWL/XML; `sources.rdf` has checked it, so that no entity can explode."""
-    import owlready2
+    """Read a file of any OWL or RDF syntax; `sources.rdf` has checked it, so that no entity can explode."""
     import rdflib
 
-    from conceptx.ontology.sources.rdf import statements
+    from conceptx.ontology.sources import ending
+    from conceptx.ontology.sources.owlxml import read_owlxml
+    from conceptx.ontology.sources.rdf import BASE, is_xml, literals_as_written, prolog, statements
+    from conceptx.ontology.sources.streams import content
+    from conceptx.ontology.sources.structure import Term, as_line
+    from conceptx.ontology.sources.syntaxes import is_document, read_document
 
+    # Blank nodes are numbered from 1 in every file; other files must not have the same.
+    mark = rf"_:f{sha256(str(path).encode()).hexdigest()[:12]}x\1"
+    data = content(path)
+    head = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
+    root = prolog(path)[1] if is_xml(head) else ""
+    if is_document(head) or root == "Ontology":
+        made: list[str] = []
+
+        def put(subject: str, predicate: str, target: Term) -> None:
+            made.append(as_line(subject, predicate, target))
+
+        if root:
+            read_owlxml(path, put, BASE)
+        else:
+            read_document(path, put)
+        return _BLANK.sub(mark, "\n".join(made))
     statements(path, lambda *_: None)
-    syntax = rdflib.util.guess_format(str(path.with_suffix("") if path.suffix == ".gz" else path)) or "xml"
-    head = path.read_bytes()[:4096].lstrip()
-    if head.startswith(b"<") and b"rdf:RDF" in head:
-        syntax = "xml"
-    elif head.startswith(b"<?xml") or head.startswith((b"<Ontology", b"<!DOCTYPE")):
+    if head.startswith(b"SQLite format 3"):
+        import owlready2
+
         world = owlready2.World()
-        with path.open("rb") as file:
-            world.get_ontology("urn:conceptx:knowledge#").load(only_local=True, fileobj=file)
-        # owlready2 numbers blank nodes from 1 in every file; other files must not have the same.
-        mark = sha256(str(path).encode()).hexdigest()[:12]
-        return _BLANK.sub(rf"_:f{mark}x\1", _owlready_as_lines(world))
-    elif syntax == "xml":
-        syntax = "turtle"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        graph = rdflib.Graph().parse(str(path), format=syntax)
-    return graph.serialize(format="nt", encoding="utf-8").decode("utf-8")
+        with tempfile.TemporaryDirectory(prefix="conceptx-") as folder:
+            copy = Path(folder) / "quadstore"
+            copy.write_bytes(data)
+            world.set_backend(filename=str(copy))
+            text = _owlready_as_lines(world)
+            world.close()
+        return _BLANK.sub(mark, text)
+    syntax = rdflib.util.guess_format(f"x{ending(path)}") or "turtle"
+    if root or syntax == "xml":
+        syntax = "turtle" if not root else "trix" if root == "TriX" else "xml"
+    graph = rdflib.Graph()
+    with literals_as_written():
+        if syntax in ("trig", "trix", "nquads", "json-ld"):
+            for s, p, o, _ in rdflib.Dataset().parse(data=data, format=syntax).quads():
+                graph.add((s, p, o))
+        else:
+            graph.parse(data=data, format=syntax)
+        return graph.serialize(format="nt", encoding="utf-8").decode("utf-8")
 
 
 def _owlready_as_lines(source: Any) -> str:

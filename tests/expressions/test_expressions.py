@@ -270,3 +270,12 @@ def test_equal_expressions_print_alike() -> None:
 def test_what_cannot_be_meant_is_an_error(make: Callable[[], Expression], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_a_junction_of_one_operand_is_that_operand() -> None:
+    """Other programs make such junctions; OWL has none, and both syntaxes read them back as the operand."""
+    inner = Or((Named("A"), Named("B")))
+    for one in (And((inner,)), Or((And((inner,)),))):
+        assert to_manchester(one) == "A or B"
+        assert to_dl(Not(one)) == "¬(A ⊔ B)"
+        assert parse(to_manchester(And((one, Named("C"))))) == And((inner, Named("C")))

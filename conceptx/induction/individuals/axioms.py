@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields
 
-from conceptx.expressions import Expression, Role
+from conceptx.expressions import Expression, Named, Role, walk
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z")
 _MARK = "\x00"
+_LONGEST_NUMBER = 1000
 
 
 @dataclass(slots=True)
@@ -22,7 +23,9 @@ class Axioms:
 
     `links` are (role, source, target), `values` (property, individual, text). `inclusions` are pairs of expressions
     lhs ⊑ rhs, `definitions` say that a named class is an expression. Inverse and symmetric roles are `subroles` with
-    an inverse role on one side. `texts` are the properties whose values are declared to be no numbers.
+    an inverse role on one side. `subproperties` are pairs of data properties, `domains` (property, expression) what
+    has a value of it. `disjoint` are classes that have no member in common. `texts` are the properties whose values are
+    declared to be no numbers, `numbers` those whose values are declared to be numbers.
     """
 
     where: str
@@ -39,9 +42,19 @@ class Axioms:
     subroles: list[tuple[Role, Role]] = field(default_factory=list)
     chains: list[tuple[tuple[Role, ...], Role]] = field(default_factory=list)
     transitive: dict[str, None] = field(default_factory=dict)
+    subproperties: list[tuple[str, str]] = field(default_factory=list)
+    domains: list[tuple[str, Expression]] = field(default_factory=list)
     same: list[tuple[str, str]] = field(default_factory=list)
+    disjoint: list[tuple[Expression, ...]] = field(default_factory=list)
     texts: set[str] = field(default_factory=set)
+    numbers: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+
+    def mentioned_values(self) -> list[tuple[str, str]]:
+        """Return (property, text) of every value that makes a class in an axiom."""
+        sides = [side for pair in self.inclusions for side in pair] + [x for _, x in (*self.definitions, *self.types)]
+        names = dict.fromkeys(part.name for side in sides for part in walk(side) if isinstance(part, Named))
+        return [(parts[1], parts[2]) for name in names if (parts := key_parts(name)) and parts[0] == "value"]
 
     def take(self, other: Axioms) -> None:
         """Add what another file says."""
@@ -56,7 +69,7 @@ class Axioms:
 def number_of(text: str) -> float | None:
     """Return the finite number that the text of a literal stands for, or None."""
     stripped = text.strip()
-    if not _NUMBER.match(stripped):
+    if len(stripped) > _LONGEST_NUMBER or not _NUMBER.match(stripped):
         return None
     number = float(stripped)
     return number if abs(number) != float("inf") else None
@@ -74,4 +87,5 @@ def nominal_key(individual: str) -> str:
 
 def key_parts(key: str) -> tuple[str, ...] | None:
     """Return (``value``, property, text) or (``one``, individual) of a key, and None for the IRI of a class."""
-    return tuple(key.split(_MARK, 2)) if _MARK in key else None
+    kind, *rest = key.split(_MARK, 2)
+    return (kind, *rest) if (kind, len(rest)) in (("value", 2), ("one", 1)) else None

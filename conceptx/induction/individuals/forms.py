@@ -23,16 +23,16 @@ from conceptx.expressions import (
 
 
 def renamed(
-    expression: Expression, name: Callable[[str], str], role: Callable[[Role], Role], value: Callable[[str], str]
+    expression: Expression, name: Callable[[str], Expression], role: Callable[[Role], Role], value: Callable[[str], str]
 ) -> Expression:
-    """Return the expression with other names for its classes, roles and data properties."""
+    """Return the expression with others for its classes, and other names for its roles and data properties."""
 
     def again(inner: Expression) -> Expression:
         return renamed(inner, name, role, value)
 
     match expression:
         case Named(iri):
-            return Named(name(iri))
+            return name(iri)
         case And(parts) | Or(parts):
             return type(expression)(tuple(again(p) for p in parts))
         case Not(inner):
@@ -62,12 +62,14 @@ def is_known(expression: Expression) -> bool:
 def says_something(what: Expression) -> bool:
     """Return whether something about single individuals follows from being `what`."""
     match what:
-        case Named(name):
+        case Named(name) | Not(Named(name)):
             return bool(name)
         case Only(_, filler):
             return any(says_something(part) for part in conjuncts(filler))
         case Some(_, Named(name)):
             return name.startswith("{")
+        case Value(_, comparison, _):
+            return comparison == "="
         case _:
             return False
 

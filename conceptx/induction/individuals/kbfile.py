@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from conceptx.errors import InputError
-from conceptx.expressions import NOTHING, THING, And, Count, Expression, Named, Not, Only, Or, Role, Some
+from conceptx.expressions import MAX_DEPTH, NOTHING, THING, And, Count, Expression, Named, Not, Only, Or, Role, Some
 from conceptx.induction.individuals.axioms import Axioms, nominal_key, number_of
 from conceptx.induction.individuals.rdf import value_is
 
@@ -15,7 +15,7 @@ NAMESPACE = "http://localhost/foo#"
 """The namespace that DL-Learner gives to the bare names of a ``.kb`` file."""
 
 _LARGEST = 1 << 28
-_DEEPEST = 200
+_DEEPEST = MAX_DEPTH - 4
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|//[^\n]*|/\*.*?\*/)
       | (?P<text>"[^"\n]*")
@@ -172,7 +172,7 @@ class _Parser:
             elif kind in _RANGES or kind not in _DATA:
                 axioms.inclusions.append((Some(Role(name, kind in _RANGES), THING), self.concept()))
             else:
-                self.concept()
+                axioms.domains.append((name, self.concept()))
 
     def concept(self, depth: int = 0) -> Expression:
         if depth > _DEEPEST:

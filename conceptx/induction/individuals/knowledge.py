@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+import numpy as np
+import numpy.typing as npt
+
+from conceptx.annotation.evaluate import holds
 from conceptx.errors import InputError, did_you_mean
-from conceptx.expressions import Count, Expression, Named, Only, Some, Value, walk
+from conceptx.expressions import NOTHING, Count, Expression, Named, Only, Some, Value, quote, walk
 from conceptx.induction.individuals.axioms import Axioms
 from conceptx.induction.individuals.closure import build
+from conceptx.induction.individuals.forms import renamed
 from conceptx.induction.individuals.naming import Names
 
 if TYPE_CHECKING:
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
 _BLANKS = re.compile(r"\s+")
 _COMPARED = 5000
+_NUMBER = "\x00number"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +55,8 @@ class KnowledgeBase:
     def place(self, given: str, prefixes: Mapping[str, str] | None = None) -> int | None:
         """Return the place of the individual that is meant, or None: an IRI, a prefixed or a bare name.
 
-        Blanks around and inside a name do not count where the name with blanks is unknown.
+        A prefix that is declared nowhere does not count. Blanks around and inside a name do not count where the name
+        with blanks is unknown.
         """
         text = given.strip().removeprefix("<").removesuffix(">").strip()
         for form in dict.fromkeys((text, _BLANKS.sub("", text), _BLANKS.sub("_", text))):
@@ -65,11 +72,54 @@ class KnowledgeBase:
             known = {**self.prefixes, **prefixes}
             if prefix.strip() in known:
                 readings.append(known[prefix.strip()] + rest.strip())
-            elif not prefix.strip() and "" not in known:
+            elif prefix.strip() or "" not in known:
                 readings.append(rest.strip())
         elif not colon and "" in prefixes:
             readings.append(prefixes[""] + text)
         return readings
+
+    @cached_property
+    def text_properties(self) -> frozenset[str]:
+        """The names of the data properties that have no numbers."""
+        return frozenset(self.names.properties[iri] for iri in self.names.texts)
+
+    def holds(self, expression: Expression) -> npt.NDArray[np.bool_]:
+        """Return for every individual whether the expression holds for it.
+
+        Unlike for `conceptx.annotation.evaluate.holds`, the expression may have ``'{adam}'`` for any individual, and
+        ``'colour value "red"'`` for a value that nothing has.
+        """
+        return holds(renamed(expression, self._meant, lambda role: role, lambda name: name), self._numbered)
+
+    def _meant(self, name: str) -> Expression:
+        if name in self.scenes.hierarchy:
+            return Named(name)
+        place = self._nominal(name)
+        return NOTHING if place is None else Value(_NUMBER, "=", place)
+
+    def _nominal(self, name: str) -> int | None:
+        return self.places.get(name[1:-1]) if name.startswith("{") and name.endswith("}") else None
+
+    def is_value(self, name: str) -> bool:
+        """Return whether the name is that of the class of what has a certain value, whether anything has it or not."""
+        return name in self.names.values or name.startswith(self._value_names)
+
+    @cached_property
+    def _value_names(self) -> tuple[str, ...]:
+        return tuple(f"{quote(name)} value " for name in self.names.properties.values())
+
+    @cached_property
+    def name_of(self) -> dict[str, str]:
+        """The name of every class, role and data property by its IRI."""
+        return {**self.names.properties, **self.names.roles, **self.names.classes}
+
+    @cached_property
+    def _numbered(self) -> Scenes:
+        """The scenes with the number of every individual as a value, by which one can be named."""
+        numbers = np.arange(len(self))
+        return replace(
+            self.scenes, numbers={**self.scenes.numbers, _NUMBER: (numbers.astype(np.int32), numbers.astype(float))}
+        )
 
     def check(self, expression: Expression, where: str) -> None:
         """Refuse an expression with a class, a role or a data property that the knowledge base does not have."""
@@ -77,13 +127,17 @@ class KnowledgeBase:
         for part in walk(expression):
             match part:
                 case Named(name) if name not in scenes.hierarchy:
+                    if self._nominal(name) is not None or self.is_value(name):
+                        continue
+                    if name.startswith("{"):
+                        self._refuse(where, "individual", name[1:-1], [*scenes.individuals])
                     self._refuse(where, "class", name, [*self.names.classes.values()])
                 case Some(role, _) | Only(role, _) | Count(_, _, role, _) if role.name not in scenes.roles:
                     self._refuse(where, "role", role.name, [*scenes.roles])
                 case Value(name, _, _) if name not in scenes.numbers:
                     self._refuse(where, "data property with numbers", name, [*scenes.numbers])
 
-    def _refuse(self, where: str, kind: str, name: str, known: list[str]) -> None:
+    def _refuse(self, where: str, kind: str, name: str, known: list[str]) -> NoReturn:
         shown = ", ".join(sorted(known)[:8]) + (", …" if len(known) > 8 else "")
         mend = did_you_mean(name, known[:_COMPARED]) or (f"it has {shown}" if known else f"it has no {kind} at all")
         raise InputError(where, f"the knowledge base has no {kind} '{name}'", mend)

@@ -17,7 +17,7 @@ _MOST_VALUES = 1000
 class Names:
     """The names of a knowledge base by IRI.
 
-    `texts` are the properties of which a value makes a class, `values` the names of these classes.
+    `texts` are the properties that have no numbers, `values` the names of the classes that other values make.
     """
 
     classes: Mapping[str, str]
@@ -28,8 +28,11 @@ class Names:
     values: frozenset[str]
 
 
-def names_of_axioms(axioms: Axioms) -> tuple[Names, dict[tuple[str, str], str]]:
-    """Name what has an IRI, and the values of the properties that hold no numbers."""
+def names_of_axioms(axioms: Axioms, above: Mapping[str, tuple[str, ...]]) -> tuple[Names, dict[tuple[str, str], str]]:
+    """Name what has an IRI, and the values of the properties that hold no numbers.
+
+    `above` are the other data properties that have every value of one.
+    """
     from conceptx.ontology.sources.terms import names_of
 
     def named(iris: Iterable[str]) -> dict[str, str]:
@@ -37,13 +40,16 @@ def names_of_axioms(axioms: Axioms) -> tuple[Names, dict[tuple[str, str], str]]:
         return dict(zip(known, (_clean(n) for n in names_of(known, axioms.prefixes)), strict=True))
 
     by_property: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for name, _, text in axioms.values:
-        by_property[name][text] = None
-    texts = {p for p, found in by_property.items() if p in axioms.texts or any(number_of(t) is None for t in found)}
+    for name, text in (*((name, text) for name, _, text in axioms.values), *axioms.mentioned_values()):
+        for each in (name, *above.get(name, ())):
+            by_property[each][text] = None
+    words = {p for p, found in by_property.items() if all(number_of(text) is None for text in found)}
+    texts = (axioms.texts & by_property.keys()) | (words - axioms.numbers)
     classes, properties = named(axioms.classes), named(axioms.properties)
     values: dict[tuple[str, str], str] = {}
-    for p in sorted(texts):
-        for text in sorted(by_property[p])[:_MOST_VALUES]:
+    for p in sorted(by_property):
+        kept = [text for text in sorted(by_property[p]) if p in texts or number_of(text) is None]
+        for text in kept[:_MOST_VALUES]:
             name = value_name(properties[p], text)
             if not name_fault(name):
                 values[p, text] = name
@@ -56,6 +62,11 @@ def value_name(name: str, text: str) -> str:
     """Return the name of the class of what has this value: ``colour value "red"``, ``isHeavy value true``."""
     shown = text.lower() if text.lower() in ("true", "false") else '"' + text.replace('"', "'") + '"'
     return clean_text(f"{quote(name)} value {shown}")
+
+
+def nominal_name(individual: str) -> str:
+    """Return the name of the class of one individual: ``{adam}``."""
+    return clean_text(f"{{{individual}}}")
 
 
 def _clean(name: str) -> str:

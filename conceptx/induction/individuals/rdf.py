@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from conceptx.expressions import NOTHING, THING, And, Count, Expression, Kind, Named, Not, Only, Or, Role, Some, Value
+from conceptx.errors import InputError
+from conceptx.expressions import (
+    MAX_DEPTH,
+    NOTHING,
+    THING,
+    And,
+    Count,
+    Expression,
+    Kind,
+    Named,
+    Not,
+    Only,
+    Or,
+    Role,
+    Some,
+    Value,
+)
 from conceptx.induction.individuals.axioms import Axioms, nominal_key, number_of, value_key
 from conceptx.ontology.sources.rdf import statements
 from conceptx.ontology.sources.terms import OWL, RDF, RDFS, SKOS
@@ -13,7 +29,8 @@ from conceptx.ontology.sources.terms import OWL, RDF, RDFS, SKOS
 XSD = "http://www.w3.org/2001/XMLSchema#"
 _BUILT_IN = (RDF, RDFS, OWL, XSD, SKOS, "http://purl.org/dc/", "http://www.w3.org/2003/11/swrl#")
 _TYPE = RDF + "type"
-_DEEPEST = 200
+_DEEPEST, _LARGEST = MAX_DEPTH - 4, 20_000
+_MOST_STATEMENTS = 20_000_000
 _NUMERIC = frozenset(
     XSD + name
     for name in (
@@ -54,9 +71,15 @@ class _Reading:
         self.facts: list[tuple[str, str, str]] = []
         self.literals: list[tuple[str, str, str]] = []
         self.literal_texts: set[tuple[str, str, str]] = set()
+        self.annotations: set[str] = set()
+        self.parts = self.statements = 0
 
     def add(self, s: str, p: str, o: str, language: str | None) -> None:
         """Take in one statement."""
+        self.statements += 1
+        if self.statements > _MOST_STATEMENTS:
+            what = f"has more than {_MOST_STATEMENTS:,} statements"
+            raise InputError(self.axioms.where, what, "give the part that the problem is about")
         if p == _TYPE:
             self.types[s, o] = None
         elif p.startswith(OWL) or p in _STRUCTURE or p.startswith(XSD):
@@ -69,7 +92,6 @@ class _Reading:
     def finish(self) -> None:
         """Tell classes, roles, properties and individuals apart, and turn structures into expressions."""
         axioms = self.axioms
-        annotations = set()
         for s, o in self.types:
             if s.startswith("_:") or s.startswith(_BUILT_IN):
                 continue
@@ -80,24 +102,28 @@ class _Reading:
             elif o == OWL + "DatatypeProperty":
                 axioms.properties[s] = None
             elif o == OWL + "AnnotationProperty":
-                annotations.add(s)
+                self.annotations.add(s)
         for s, o in self.types:
             kind = o.removeprefix(OWL)
             if kind in ("SymmetricProperty", "TransitiveProperty", "InverseFunctionalProperty"):
                 axioms.roles[s] = None
-        self._assertions(annotations)
+        self._assertions()
         self._class_axioms()
         self._role_axioms()
         for s in self.built:
             for iri in self.built[s].get(OWL + "imports", ()):
                 axioms.notes.append(f"imports {iri}, which was not fetched")
-        axioms.notes.sort()
+        axioms.notes = sorted(set(axioms.notes))
 
-    def _assertions(self, annotations: set[str]) -> None:
-        axioms = self.axioms
+    def _assertions(self) -> None:
+        axioms, annotations = self.axioms, self.annotations
         vocabulary = axioms.classes.keys() | axioms.roles.keys() | axioms.properties.keys() | annotations
         things = (OWL + "NamedIndividual", OWL + "Thing")
         vocabulary |= {s for s, o in self.types if o.startswith((OWL, RDFS)) and o not in things}
+        # What is declared to be an individual too has facts of its own, whatever else it is.
+        declared = {s for s, o in self.types if o == things[0]}
+        vocabulary -= declared
+        classes = axioms.classes.keys() - declared
         for s, o in self.types:
             if s in vocabulary or (s.startswith("_:") and s in self.built):
                 continue
@@ -107,7 +133,7 @@ class _Reading:
                 axioms.individuals[s] = None
                 axioms.types.append((s, self.expression(o)))
         for s, p, o in self.facts:
-            if p in annotations or p in axioms.properties or s in vocabulary or o in axioms.classes:
+            if p in annotations or p in axioms.properties or s in vocabulary or o in classes:
                 continue
             axioms.roles[p] = None
             axioms.individuals[s] = axioms.individuals[o] = None
@@ -133,12 +159,28 @@ class _Reading:
             direct = any(OWL + kind in links for kind in ("intersectionOf", "unionOf", "complementOf", "oneOf"))
             if direct and not s.startswith("_:"):  # A owl:intersectionOf (…), without a node of its own
                 self._equivalent(self.expression(s), self.structure(s))
+            for head in links.get(OWL + "disjointUnionOf", ()):
+                parts = tuple(self.expression(o) for o in self.members(head))
+                axioms.inclusions += [(part, self.expression(s)) for part in parts]
+                axioms.disjoint.append(parts)
+            for o in links.get(OWL + "disjointWith", ()):
+                axioms.disjoint.append((self.expression(s), self.expression(o)))
+            if (s, OWL + "AllDisjointClasses") in self.types:
+                for head in links.get(OWL + "members", ()):
+                    axioms.disjoint.append(tuple(self.expression(o) for o in self.members(head)))
             for kind, inverse in ((RDFS + "domain", False), (RDFS + "range", True)):
-                if s in axioms.roles:
-                    for o in links.get(kind, ()):
+                for o in links.get(kind, ()):
+                    if s in axioms.roles:
                         axioms.inclusions.append((Some(Role(s, inverse), THING), self.expression(o)))
-            if s in axioms.properties and any(o not in _NUMERIC for o in links.get(RDFS + "range", ())):
-                axioms.texts.add(s)
+                    elif s in axioms.properties and not inverse:
+                        axioms.domains.append((s, self.expression(o)))
+            if s in axioms.properties:
+                for o in links.get(RDFS + "range", ()):
+                    base = self.built[o].get(OWL + "onDatatype", [o])[0] if o.startswith("_:") else o
+                    if base in _NUMERIC:
+                        axioms.numbers.add(s)
+                    elif base.startswith((XSD, RDF)):
+                        axioms.texts.add(s)
 
     def _equivalent(self, one: Expression, other: Expression) -> None:
         for a, b in ((one, other), (other, one)):
@@ -170,12 +212,18 @@ class _Reading:
                 axioms.transitive[s] = None
 
     def _subrole(self, sub: str, above: str) -> None:
-        if sub not in self.axioms.properties and above not in self.axioms.properties:
+        axioms = self.axioms
+        if any(name.startswith(_BUILT_IN) or name in self.annotations for name in (sub, above)):
+            return  # owl:topObjectProperty says nothing, and annotations hold no facts
+        if sub not in axioms.properties and above not in axioms.properties:
             one, other = self.role(sub), self.role(above)
-            self.axioms.roles[one.name] = self.axioms.roles[other.name] = None
-            self.axioms.subroles.append((one, other))
+            axioms.roles[one.name] = axioms.roles[other.name] = None
+            axioms.subroles.append((one, other))
+        elif sub in axioms.roles or above in axioms.roles:
+            axioms.notes.append(f"'{sub}' below '{above}': a role and a data property have nothing in common")
         else:
-            self.axioms.notes.append(f"'{sub}' below '{above}': data properties are taken as they are")
+            axioms.properties[sub] = axioms.properties[above] = None
+            axioms.subproperties.append((sub, above))
 
     def role(self, node: str) -> Role:
         """Return the role of an IRI or of a node that says whose inverse it is."""
@@ -204,8 +252,10 @@ class _Reading:
         if not node.startswith("_:"):
             self.axioms.classes[node] = None
             return Named(node)
-        if depth > _DEEPEST:
-            self.axioms.notes.append(f"a class expression nested more than {_DEEPEST} deep was left out")
+        self.parts = self.parts + 1 if depth else 0
+        if depth > _DEEPEST or self.parts > _LARGEST:
+            said = f"nested more than {_DEEPEST} deep" if depth > _DEEPEST else f"of more than {_LARGEST:,} parts"
+            self.axioms.notes.append(f"a class expression {said} was left out")
             return Named("")
         return self.structure(node, depth)
 
@@ -223,11 +273,12 @@ class _Reading:
         if OWL + "complementOf" in links:
             return Not(self.expression(one("complementOf"), depth + 1))
         if OWL + "oneOf" in links:
-            return Or(tuple(self.nominal(o) for o in self.members(one("oneOf"))))
+            found = tuple(self.nominal(o) for o in self.members(one("oneOf")))
+            return found[0] if len(found) == 1 else Or(found)
         if OWL + "onProperty" in links:
-            found = self._restriction(node, links, depth)
-            if found is not None:
-                return found
+            restriction = self._restriction(node, links, depth)
+            if restriction is not None:
+                return restriction
         self.axioms.notes.append("a class expression of an unknown form was left out")
         return Named("")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from conceptx.annotation.evaluate import holds
-from conceptx.expressions import Expression, to_manchester
+from conceptx.expressions import Expression, names, to_manchester
 from conceptx.induction.individuals.lengths import symbols
 from conceptx.induction.scores import Counts, coverage, f1, precision, recall
 
@@ -92,10 +92,11 @@ def solution_of(
     positives: Sequence[int],
     negatives: Sequence[int],
     twins: Sequence[Expression] = (),
+    held: npt.NDArray[np.bool_] | None = None,
 ) -> Solution:
-    """Count the examples that an expression holds for, by the reference evaluator."""
-    held = holds(expression, kb.scenes)
+    """Count the examples that an expression holds for, by the reference evaluator; `held` is what that found."""
+    held = kb.holds(expression) if held is None else held
     tp, fp = (int(np.count_nonzero(held[list(side)])) for side in (positives, negatives))
     counts = Counts(tp, fp, len(positives) - tp, len(negatives) - fp)
-    length = symbols(expression, kb.names.values)
+    length = symbols(expression, [name for name in names(expression) if kb.is_value(name)])
     return Solution(expression, length, counts, int(np.count_nonzero(held)), tuple(twins))

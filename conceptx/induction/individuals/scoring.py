@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from conceptx.annotation.evaluate import holds
 from conceptx.errors import InputError
-from conceptx.expressions import Expression, parse, quote
+from conceptx.expressions import Expression, parse
 from conceptx.expressions.reading import LONGEST_TEXT
-from conceptx.induction.individuals.axioms import number_of
+from conceptx.induction.individuals.dialects import rewrite
 from conceptx.induction.individuals.knowledge import KnowledgeBase
-from conceptx.induction.individuals.naming import value_name
 from conceptx.induction.individuals.results import Learned, Solution, solution_of
 
 _LARGEST = 1 << 28
-_NAME = r"(?:'(?:[^'\\]|\\.)*'|[^\W\d][\w\-]*)"
-_FOREIGN = re.compile(
-    rf"""(?P<value>(?P<property>{_NAME})\s+value\s+(?P<literal>"[^"]*"|true\b|false\b|[-+]?\d[\d.eE+-]*))
-      | (?P<quoted>'(?:[^'\\]|\\.)*')
-      | <(?P<iri>[^<>\s]+)>
-      | (?P<prefixed>(?<![\w'])(?!xsd:|owl:)[\w\-]*:[^\W\d][\w\-]*)""",
-    re.VERBOSE,
-)
+_TWINS = 8
 
 
 def read_expressions(
@@ -56,35 +47,15 @@ def read_expressions(
 
 
 def read_expression(text: str, kb: KnowledgeBase, where: str, prefixes: Mapping[str, str] | None = None) -> Expression:
-    """Read an expression over the knowledge base; IRIs in <…> and prefixed names stand for what they name."""
-    known = {**kb.prefixes, **(prefixes or {})}
-    by_iri = {**kb.names.properties, **kb.names.roles, **kb.names.classes}
-
-    def plain(found: re.Match[str]) -> str:
-        if found["value"]:
-            return _value(found["property"], found["literal"])
-        if found["quoted"]:
-            return found["quoted"]
-        if found["iri"]:
-            return quote(by_iri.get(found["iri"], found["iri"]))
-        prefix, _, name = found["prefixed"].partition(":")
-        return quote(by_iri.get(known.get(prefix, "") + name, name))
-
+    """Read an expression over the knowledge base, in any of the forms of `dialects`."""
+    given = rewrite(text, kb, prefixes)
     try:
-        expression = parse(_FOREIGN.sub(plain, text))
+        expression = parse(given.text, text, given.place)
     except InputError as error:
         column = error.where.removeprefix("expression")
         raise InputError(f"{where}{column}", error.what, error.mend) from error
     kb.check(expression, where)
     return expression
-
-
-def _value(name: str, literal: str) -> str:
-    bare = name[1:-1] if name.startswith("'") else name
-    if literal.startswith('"') or literal in ("true", "false"):
-        return quote(value_name(bare, literal.strip('"')))
-    number = number_of(literal)
-    return f"{name} some xsd:double[= {number!r}]" if number is not None else f"{name} value {literal}"
 
 
 def score(
@@ -96,19 +67,22 @@ def score(
 ) -> tuple[Learned, list[int]]:
     """Return the expressions ranked by their score, and for each rank which of the given ones it is.
 
-    Twins of an expression are the other given ones that hold for the same examples.
+    Twins of an expression are other given ones that hold for the same examples, the first eight.
     """
     start = time.perf_counter()
     examples = [*positives, *negatives]
-    groups: dict[bytes, list[Expression]] = {}
-    keys = []
+    groups: dict[bytes, dict[Expression, None]] = {}
+    keys, extents = [], []
     for expression in expressions:
-        keys.append(np.packbits(holds(expression, kb.scenes)[examples]).tobytes())
-        groups.setdefault(keys[-1], []).append(expression)
+        held = kb.holds(expression)
+        keys.append(np.packbits(held[examples]).tobytes())
+        extents.append(np.packbits(held))
+        groups.setdefault(keys[-1], {})[expression] = None
     made: list[tuple[float, Solution, int]] = []
     for i, (expression, key) in enumerate(zip(expressions, keys, strict=True)):
-        twins = [x for x in dict.fromkeys(groups[key]) if x != expression]
-        solution = solution_of(kb, expression, positives, negatives, twins)
+        twins = [x for x in itertools.islice(groups[key], _TWINS + 1) if x != expression][:_TWINS]
+        held = np.unpackbits(extents[i], count=len(kb)).astype(bool)
+        solution = solution_of(kb, expression, positives, negatives, twins, held)
         made.append((solution.f1 if objective == "f1" else solution.coverage, solution, i))
     made.sort(key=lambda item: (-item[0], item[1].length, item[1].size, item[1].text, item[2]))
     learned = Learned(

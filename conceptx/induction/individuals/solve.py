@@ -61,7 +61,7 @@ def solve(
 
     settings = Settings(objective, top, seconds=seconds)
     loaded: dict[tuple[Path, ...], KnowledgeBase] = {}
-    spaces: dict[tuple[tuple[Path, ...], frozenset[str]], Space] = {}
+    spaces: dict[tuple[tuple[Path, ...], frozenset[str], frozenset[str]], Space] = {}
     answers = []
     for problem in problems:
         bases = (kb,) if kb else problem.bases
@@ -84,9 +84,9 @@ def solve(
             learned, order = count(base, examples.positives, examples.negatives, [x for _, x in given], objective)
             answers.append(Answer(problem.name, learned, warnings, tuple(given[i][0] for i in order)))
             continue
-        key = (bases, examples.forbidden)
+        key = (bases, examples.forbidden, examples.forbidden_roles)
         if key not in spaces:
-            spaces[key] = Space(base, without=examples.forbidden)
+            spaces[key] = Space(base, None, examples.forbidden, examples.forbidden_roles)
         found = learn(base, examples.positives, examples.negatives, settings, spaces[key], progress)
         answers.append(Answer(problem.name, found, warnings))
     return answers

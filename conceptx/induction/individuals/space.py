@@ -59,7 +59,13 @@ class Room:
 class Space:
     """The distinct extents over one knowledge base; `rows[:used]` are packed, those of length L before ends[L]."""
 
-    def __init__(self, kb: KnowledgeBase, room: Room | None = None, without: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        kb: KnowledgeBase,
+        room: Room | None = None,
+        without: Collection[str] = (),
+        without_roles: Collection[str] = (),
+    ) -> None:
         self.kb = kb
         self.room = room or Room()
         self.n = len(kb)
@@ -73,8 +79,8 @@ class Space:
         self.complete = 0
         self.full = False
         self.everyone = pack(np.ones((1, self.n), bool))[0]
-        self.links = _links(kb)
-        self.atoms = _atoms(kb, without)
+        self.links = _links(kb, without_roles)
+        self.atoms = _atoms(kb, without, without_roles)
         self.expressions: dict[int, Expression] = {}
 
     def grow(self, length: int) -> bool:
@@ -230,12 +236,17 @@ def unpack(rows: Words, n: int) -> npt.NDArray[np.bool_]:
     return np.unpackbits(as_bytes, axis=1, count=n, bitorder="little").astype(bool)
 
 
-def _links(kb: KnowledgeBase) -> list[Links]:
-    """Return all roles that link anything, and their inverses; a direction that another one equals is left out."""
+def _links(kb: KnowledgeBase, without: Collection[str]) -> list[Links]:
+    """Return all roles that link anything, and their inverses, but those `without`.
+
+    A direction that another one equals is left out.
+    """
     found: list[Links] = []
     seen: set[bytes] = set()
     for inverse in (False, True):
         for name, pairs in kb.scenes.roles.items():
+            if name in without:
+                continue
             source, target = (pairs[1], pairs[0]) if inverse else pairs
             order = np.lexsort((target, source))
             source, after = source[order], target[order].astype(np.int64)
@@ -251,10 +262,12 @@ def _links(kb: KnowledgeBase) -> list[Links]:
     return found
 
 
-def _atoms(kb: KnowledgeBase, without: Collection[str]) -> list[tuple[int, Expression, Words]]:
+def _atoms(
+    kb: KnowledgeBase, without: Collection[str], without_properties: Collection[str]
+) -> list[tuple[int, Expression, Words]]:
     """Return (length, expression, packed extent) of what is not made of anything else; the most specific name first.
 
-    Nominals and the classes `without` are no part of answers.
+    Nominals and what shall be left out are no part of answers.
     """
     scenes = kb.scenes
     expressions: list[Expression] = [THING, NOTHING]
@@ -263,7 +276,7 @@ def _atoms(kb: KnowledgeBase, without: Collection[str]) -> list[tuple[int, Expre
     named.sort(key=lambda item: (-item[1], item[0]))
     expressions += [Named(name) for name, _ in named if name[0] != "{" and name not in without]
     for name, (_, values) in scenes.numbers.items():
-        distinct = np.unique(values)
+        distinct = np.unique(values[:0] if name in without_properties else values)
         if len(distinct) > _THRESHOLDS:
             distinct = distinct[np.linspace(0, len(distinct) - 1, _THRESHOLDS).round().astype(int)]
         for number in distinct.tolist():

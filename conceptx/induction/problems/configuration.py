@@ -26,6 +26,11 @@ _ECII = re.compile(
 )
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether a text that was decoded with ``surrogateescape`` was UTF-8."""
+    return text.isascii() or not any("\udc80" <= c <= "\udcff" for c in text)
+
+
 class Configuration:
     """The text of a configuration file without its comments, and questions to it."""
 
@@ -38,6 +43,12 @@ class Configuration:
             return found[0] if found["text"] else blanked.sub(" ", found[0])
 
         self.text = _PIECE.sub(without, text)
+
+    def check_encoding(self) -> None:
+        """Refuse a file that is not UTF-8; comments, which old files have in other encodings, may be."""
+        if not is_utf8(self.text):
+            at = next(i for i, c in enumerate(self.text) if "\udc80" <= c <= "\udcff")
+            raise InputError(self.line(at), "is not UTF-8", "convert the file to UTF-8")
 
     @property
     def is_ecii(self) -> bool:
@@ -88,7 +99,11 @@ class Configuration:
         """Return the knowledge bases that the file names; one that is nowhere stays as it is written."""
         found = []
         for _, given in self.options(*options):
-            if not given or ("://" in given and not given.startswith("file:")):
+            if not given:
+                continue
+            if "://" in given and not given.startswith("file:"):  # nothing is fetched, but a copy may lie beside
+                copy = self.path.parent / given.rpartition("/")[2]
+                found += [copy] if copy.is_file() else []
                 continue
             path = Path(given.removeprefix("file://").removeprefix("file:"))
             beside = [self.path.parent / path, self.path.parent / Path(given.replace("\\", "/")).name]

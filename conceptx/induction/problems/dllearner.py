@@ -7,16 +7,21 @@ from pathlib import Path
 
 from conceptx.errors import InputError
 from conceptx.induction.problems.configuration import Configuration
-from conceptx.induction.problems.examples import LearningProblem
+from conceptx.induction.problems.examples import LearningProblem, Vocabulary
 
 _IMPORT = re.compile(r"""\bimport\s*\(\s*"([^"]+)"\s*(?:,[^)]*)?\)""")
-_SIGNED = re.compile(r"""^[ \t]*([+-])[ \t]*(?:"([^"\n]+)"|([^\W\d][\w\-:]*))[ \t]*;?[ \t]*$""", re.MULTILINE)
+_SIGNED = re.compile(
+    r"""^[ \t]*([+-])[ \t]*(?:\w+[ \t]*\([ \t]*"([^"\n]+)"[ \t]*\)|"([^"\n]+)"|([^\W\d][\w\-:]*))[ \t]*[.;]?[ \t]*$""",
+    re.MULTILINE,
+)
+_POSITIVE_ONLY = re.compile(r"pos(?:itive)?[ _-]?only")
+_ROLES = ("Roles", "ObjectProperties", "DataProperties", "DatatypeProperties")
 
 
 def read_dllearner(configuration: Configuration) -> LearningProblem:
     """Read the problem of a DL-Learner configuration."""
     path = configuration.path
-    signed = [(sign, quoted or bare) for sign, quoted, bare in _SIGNED.findall(configuration.text)]
+    signed = [(sign, inside or quoted or bare) for sign, inside, quoted, bare in _SIGNED.findall(configuration.text)]
     positives = configuration.names("positiveExamples")
     negatives = configuration.names("negativeExamples")
     kinds = " ".join(value for _, value in configuration.options("type", "problem")).lower()
@@ -32,6 +37,12 @@ def read_dllearner(configuration: Configuration) -> LearningProblem:
         positives=(*(positives or ()), *(name for sign, name in signed if sign == "+")),
         negatives=(*(negatives or ()), *(name for sign, name in signed if sign == "-")),
         prefixes=configuration.prefixes,
-        rest_negative=bool(describe) or "posonly" in kinds,
+        rest_negative=bool(describe) or bool(_POSITIVE_ONLY.search(kinds)),
         describe=describe,
+        vocabulary=Vocabulary(
+            configuration.names("ignoredConcepts", "ignoredClasses") or (),
+            configuration.names(*(f"ignored{kind}" for kind in _ROLES)) or (),
+            configuration.names("allowedConcepts", "allowedClasses") or (),
+            configuration.names(*(f"allowed{kind}" for kind in _ROLES)) or (),
+        ),
     )

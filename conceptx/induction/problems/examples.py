@@ -10,12 +10,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conceptx.errors import InputError, did_you_mean
+from conceptx.expressions import quote
 
 if TYPE_CHECKING:
     from conceptx.induction.individuals.knowledge import KnowledgeBase
 
 _SHOWN = 5
 _COMPARED = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What answers may mention: nothing `ignored`, and where something is `allowed`, of its kind only that.
+
+    `roles` are object and data properties. An empty tuple of what is allowed leaves out nothing.
+    """
+
+    ignored_classes: tuple[str, ...] = ()
+    ignored_roles: tuple[str, ...] = ()
+    allowed_classes: tuple[str, ...] = ()
+    allowed_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +48,22 @@ class LearningProblem:
     prefixes: Mapping[str, str] = field(default_factory=dict)
     rest_negative: bool = False
     describe: str = ""
+    vocabulary: Vocabulary = Vocabulary()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The examples of a problem by their places among the individuals; `forbidden` names no answer may mention."""
+    """The examples of a problem by their places among the individuals.
+
+    No answer may mention the `forbidden` classes, and none the `forbidden_roles` (object and data properties).
+    """
 
     positives: tuple[int, ...]
     negatives: tuple[int, ...]
     forbidden: frozenset[str]
     warnings: tuple[str, ...]
+    forbidden_roles: frozenset[str] = frozenset()
 
 
 def problem_of_lists(kb: Path | None, positives: str, negatives: str) -> LearningProblem:
@@ -78,11 +97,12 @@ def placed(problem: LearningProblem, kb: KnowledgeBase) -> Placed:
     Examples that it lacks are left out and counted; an empty side, and an individual on both, are errors.
     """
     warnings = list(problem.notes)
-    forbidden: frozenset[str] = frozenset()
+    forbidden, forbidden_roles = _forbidden(problem, kb, warnings)
     positives = _side(problem, kb, "positive", problem.positives, warnings)
     negatives = _side(problem, kb, "negative", problem.negatives, warnings)
     if problem.describe:
-        positives, forbidden = _members(problem, kb)
+        positives, described = _members(problem, kb)
+        forbidden |= described
     if problem.rest_negative:
         inside = set(positives)
         negatives = [i for i in range(len(kb)) if i not in inside]
@@ -97,7 +117,43 @@ def placed(problem: LearningProblem, kb: KnowledgeBase) -> Placed:
                 " that the knowledge base knows" if getattr(problem, f"{name}s") else ""
             )
             raise InputError(problem.where, what, "give at least one individual on each side")
-    return Placed(tuple(positives), tuple(negatives), forbidden, tuple(warnings))
+    return Placed(tuple(positives), tuple(negatives), forbidden, tuple(warnings), forbidden_roles)
+
+
+def _forbidden(
+    problem: LearningProblem, kb: KnowledgeBase, warnings: list[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of the classes and of the roles and data properties that no answer may mention."""
+    names, wanted = kb.names, problem.vocabulary
+
+    def known(given: Sequence[str], by_iri: Mapping[str, str], kind: str) -> set[str]:
+        found = {text: _named(problem, kb, text, by_iri) for text in given}
+        missing = [text for text, name in found.items() if not name]
+        if missing:
+            shown = ", ".join(map(repr, missing[:_SHOWN])) + (", …" if len(missing) > _SHOWN else "")
+            warnings.append(f"{problem.where}: the knowledge base has no {kind} {shown}, which the problem names")
+        return {name for name in found.values() if name}
+
+    roles_by_iri = {**names.roles, **names.properties}
+    classes = known(wanted.ignored_classes, names.classes, "class")
+    roles = known(wanted.ignored_roles, roles_by_iri, "role")
+    if wanted.allowed_classes:
+        classes |= {*names.classes.values()} - known(wanted.allowed_classes, names.classes, "class")
+    if wanted.allowed_roles:
+        roles |= {*roles_by_iri.values()} - known(wanted.allowed_roles, roles_by_iri, "role")
+    values = {value for value in names.values if any(value.startswith(f"{quote(name)} value ") for name in roles)}
+    return frozenset(classes | values), frozenset(roles)
+
+
+def _named(problem: LearningProblem, kb: KnowledgeBase, given: str, by_iri: Mapping[str, str]) -> str:
+    """Return the name of what an IRI, a prefixed or a bare name stands for, or an empty text."""
+    text = given.strip().removeprefix("<").removesuffix(">").strip()
+    prefix, colon, rest = text.partition(":")
+    known = {**kb.prefixes, **problem.prefixes}
+    for iri in (text, known[prefix] + rest if colon and prefix in known else "", known.get("", "") + text):
+        if iri in by_iri:
+            return by_iri[iri]
+    return text if text in by_iri.values() else ""
 
 
 def _side(
@@ -126,12 +182,8 @@ def _members(problem: LearningProblem, kb: KnowledgeBase) -> tuple[list[int], fr
     from conceptx.expressions import Named
 
     known = kb.names.classes
-    prefix, _, rest = problem.describe.partition(":")
-    for iri in (problem.describe, problem.prefixes.get(prefix, "\x00") + rest):
-        if iri in known:
-            name = known[iri]
-            return np.flatnonzero(holds(Named(name), kb.scenes)).tolist(), frozenset((name,))
-    if problem.describe in kb.scenes.hierarchy:
-        return np.flatnonzero(holds(Named(problem.describe), kb.scenes)).tolist(), frozenset((problem.describe,))
+    name = _named(problem, kb, problem.describe, known)
+    if name:
+        return np.flatnonzero(holds(Named(name), kb.scenes)).tolist(), frozenset((name,))
     mend = did_you_mean(problem.describe, known) or "name a class of the knowledge base"
     raise InputError(problem.where, f"the knowledge base has no class {problem.describe!r} to describe", mend)

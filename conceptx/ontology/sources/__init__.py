@@ -14,6 +14,7 @@ from conceptx.ontology.hierarchy import Hierarchy
 EDGE_ENDINGS = (".tsv", ".csv", ".parquet")
 RDF_ENDINGS = (
     *(".owl", ".rdf", ".xml", ".owx", ".ttl", ".n3", ".nt", ".nq", ".trig", ".trix", ".jsonld", ".json"),
+    *(".ofn", ".fss", ".omn"),
     *(".sqlite3", ".sqlite", ".db"),
 )
 PACKED_ENDINGS = (".gz", ".bz2", ".zst")

@@ -98,11 +98,14 @@ def _delimited(path: Path) -> pa.Table:
         if not newline and len(head) >= _MAX_LINE:
             what = f"has a line of more than {_MAX_LINE >> 20} MB"
             raise InputError(f"{path}:1", what, "give one child and one parent a line")
-        cells = _cells(first, comma)
-        if len(cells) < 2:
-            separator = "comma" if comma else "tab"
-            raise InputError(f"{path}:1", f"has no {separator} between child and parent", "give two columns")
-        named = {cell.lower() for cell in cells} & {*_CHILD, *_PARENT}
+        order = ("," if comma else "\t", "\t", ";", ",")
+        able = [separator for separator in order if len(_cells(first, separator)) > 1]
+        separator = next((s for s in able if len(_ends(_cells(first, s))) > 1), able[0] if able else None)
+        if separator is None:
+            what = f"has no {'comma' if comma else 'tab'} between child and parent"
+            raise InputError(f"{path}:1", what, "give two columns")
+        cells = _cells(first, separator)
+        named = _ends(cells)
         names = cells if len(named) >= 2 else [str(i) for i in range(len(cells))]
         chosen = _columns(path, names)
         try:
@@ -112,7 +115,7 @@ def _delimited(path: Path) -> pa.Table:
                     column_names=names, skip_rows=1 if len(named) >= 2 else 0, block_size=_BLOCK
                 ),
                 parse_options=arrow.ParseOptions(
-                    delimiter="," if comma else "\t", quote_char='"' if comma else False, newlines_in_values=False
+                    delimiter=separator, quote_char=False if separator == "\t" else '"', newlines_in_values=False
                 ),
                 convert_options=arrow.ConvertOptions(
                     include_columns=chosen,
@@ -122,10 +125,10 @@ def _delimited(path: Path) -> pa.Table:
                 ),
             )
         except pa.ArrowException as error:
-            raise _fault(path, len(cells), comma, error) from error
+            raise _fault(path, len(cells), separator, error) from error
 
 
-def _fault(path: Path, n_columns: int, comma: bool, error: Exception) -> InputError:
+def _fault(path: Path, n_columns: int, separator: str, error: Exception) -> InputError:
     """Return what is wrong with a table that the parser refused: the first line that is too long, odd or not UTF-8."""
     with buffered(path) as stream:
         for number in itertools.count(1):
@@ -139,17 +142,25 @@ def _fault(path: Path, n_columns: int, comma: bool, error: Exception) -> InputEr
                 text = line.decode("utf-8")
             except UnicodeDecodeError:
                 return InputError(f"{path}:{number}", "is not UTF-8", "save the file as UTF-8")
-            found = len(next(csv.reader([text]), [])) if comma else text.count("\t") + 1
+            found = text.count("\t") + 1
+            if separator != "\t":
+                found = len(next(csv.reader([text], delimiter=separator), []))
             if text.strip("\r\n") and found != n_columns:
                 counted = f"{found} column{'' if found == 1 else 's'}"
                 return InputError(f"{path}:{number}", f"has {counted}, not {n_columns}", "mend the line")
-    what = f"cannot be read as {'CSV' if comma else 'TSV'} ({_plain(error)})"
+    kind = "TSV" if separator == "\t" else "CSV"
+    what = f"cannot be read as {kind} ({_plain(error)})"
     return InputError(str(path), what, "give one child and one parent a line, in UTF-8")
 
 
-def _cells(line: bytes, comma: bool) -> list[str]:
+def _cells(line: bytes, separator: str) -> list[str]:
     text = line.decode("utf-8", "replace").rstrip("\r").removeprefix("\ufeff")
-    return [cell.strip('"') for cell in text.split("," if comma else "\t")]
+    return [cell.strip('"') for cell in text.split(separator)]
+
+
+def _ends(cells: list[str]) -> set[str]:
+    """Return the names of columns that a first line has for child and parent."""
+    return {cell.lower() for cell in cells} & {*_CHILD, *_PARENT}
 
 
 def _columns(path: Path, names: list[str]) -> list[str]:

@@ -2,8 +2,9 @@
 
 `statements(path, emit)` calls ``emit(subject, predicate, object, language)`` for every triple; `language` is None
 for IRIs and blank nodes (which begin with ``_:``), "" for plain literals. The syntax is told from the content:
-RDF/XML and OWL/XML (parsed by owlready2), N-Triples and N-Quads (by line, at any size), owlready2 quadstores
-(SQLite), and what rdflib reads (Turtle, N3, TriG, TriX, JSON-LD). The return value holds the declared prefixes.
+RDF/XML (parsed by owlready2), OWL/XML, OWL's functional and Manchester syntax, N-Triples and N-Quads (by line, at any
+size), owlready2 quadstores (SQLite), and what rdflib reads (Turtle, N3, TriG, TriX, JSON-LD). The return value
+holds the declared prefixes.
 """
 
 from __future__ import annotations
@@ -13,19 +14,26 @@ import logging
 import re
 import sqlite3
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from conceptx.errors import InputError
-from conceptx.ontology.sources.streams import buffered
+from conceptx.ontology.sources.streams import buffered, content
+from conceptx.ontology.sources.structure import Put, Term
+from conceptx.ontology.sources.syntaxes import is_document, read_document
 
 Emit = Callable[[str, str, str, str | None], None]
 
-_BASE = "http://conceptx.invalid/document"  # for relative IRIs in files that declare no base
+BASE = "http://conceptx.invalid/document"
+"""What relative IRIs are relative to in files that declare no base."""
 _HEAD = 1 << 16
 _MAX_ENTITIES, _MAX_ENTITY = 256, 300
 _BLOCK = 1 << 22
+_ABBREVIATION = re.compile(
+    rb"""\s(?:rdf:type|(?!xml|rdf:)[A-Za-z_][\w.\-]*:[A-Za-z_][\w.\-]*)\s*=\s*["']|parseType\s*=\s*["']Resource"""
+)
 _MAX_LINE = 1 << 24
 
 _TERM = rb"(?:<([^<>\"{}|^`\\\x00-\x20]*(?:\\[uU][0-9A-Fa-f]+[^<>\"{}|^`\\\x00-\x20]*)*)>|(_:[^\s<>\"]+))"
@@ -49,10 +57,9 @@ def statements(path: Path, emit: Emit) -> dict[str, str]:
         return _quadstore(path, emit)
     if not start:
         raise InputError(str(path), "is empty", "give a file with statements")
-    if start.startswith((b"Prefix(", b"Ontology(", b"Prefix:", b"Ontology:")):
-        what = "is in OWL functional or Manchester syntax, which is not read here"
-        raise InputError(str(path), what, "save it as RDF/XML or Turtle (Protégé: Save as…)")
-    if re.match(rb"<(?:\?xml|!DOCTYPE|!--|[A-Za-z]+:RDF\b|RDF\b|Ontology\b|TriX\b)", start):
+    if is_document(start):
+        return _document(path, emit)
+    if is_xml(start):
         return _xml(path, emit)
     if start.startswith((b"{", b"[")) and path.name.lower().removesuffix(".gz").endswith(("json", "jsonld")):
         return _json_ld(path, emit)
@@ -61,6 +68,27 @@ def statements(path: Path, emit: Emit) -> dict[str, str]:
         _lines(path, emit)
         return {}
     return _rdflib(path, emit, syntax)
+
+
+def is_xml(start: bytes) -> bool:
+    """Return whether a file that begins like this is XML; N-Triples begin with < too."""
+    return bool(re.match(rb"<(?:\?xml|!DOCTYPE|!--|[A-Za-z]+:RDF\b|RDF\b|Ontology\b|TriX\b)", start))
+
+
+def _document(path: Path, emit: Emit) -> dict[str, str]:
+    return read_document(path, _put(emit))
+
+
+def _put(emit: Emit) -> Put:
+    """Return what hands on the statements of a reader that keeps datatypes."""
+
+    def put(subject: str, predicate: str, target: Term) -> None:
+        if isinstance(target, str):
+            emit(subject, predicate, target, None)
+        else:
+            emit(subject, predicate, target.text, target.language)
+
+    return put
 
 
 def _looks_like_lines(start: bytes, complete: bool) -> bool:
@@ -157,12 +185,27 @@ def _unescape(found: re.Match[str]) -> str:
     return chr(point) if point < 0x110000 and not 0xD800 <= point < 0xE000 else "\ufffd"
 
 
+def _is_abbreviated(path: Path) -> bool:
+    """Return whether an RDF/XML file has facts in attributes, which owlready2's parser passes over."""
+    rest = b""
+    with buffered(path) as stream:
+        while data := stream.read(_BLOCK):
+            if _ABBREVIATION.search(rest + data):
+                return True
+            rest = data[-256:]
+    return False
+
+
 def _xml(path: Path, emit: Emit) -> dict[str, str]:
-    from owlready2 import owlxml_2_ntriples, rdfxml_2_ntriples
+    from owlready2 import rdfxml_2_ntriples
 
     prefixes, root = prolog(path)
-    if root.endswith("TriX"):
-        _rdflib(path, emit, "trix")
+    if root == "Ontology":
+        from conceptx.ontology.sources.owlxml import read_owlxml
+
+        return {**prefixes, **read_owlxml(path, _put(emit), BASE)}
+    if root.endswith("TriX") or (root.endswith("RDF") and _is_abbreviated(path)):
+        _rdflib(path, emit, "trix" if root.endswith("TriX") else "xml")
         return prefixes
 
     def link(subject: str, predicate: str, target: str) -> None:
@@ -173,10 +216,8 @@ def _xml(path: Path, emit: Emit) -> dict[str, str]:
 
     try:
         with buffered(path) as stream:
-            if root.endswith("Ontology"):
-                owlxml_2_ntriples.parse(stream, link, literal, None, _BASE)
-            elif root.endswith("RDF"):
-                rdfxml_2_ntriples.parse(stream, link, literal, lambda *_: None, None, _BASE)
+            if root.endswith("RDF"):
+                rdfxml_2_ntriples.parse(stream, link, literal, lambda *_: None, None, BASE)
             else:
                 what = f"is XML with the root element '{root}', not an ontology"
                 raise InputError(str(path), what, "give RDF/XML, OWL/XML or another RDF syntax")
@@ -232,11 +273,12 @@ def prolog(path: Path) -> tuple[dict[str, str], str]:
 
 
 def _json_ld(path: Path, emit: Emit) -> dict[str, str]:
-    with buffered(path) as stream:
-        try:
-            document = json.loads(stream.read())
-        except (ValueError, RecursionError) as error:
-            raise InputError(str(path), f"cannot be parsed as JSON ({_first_line(error)})", "mend the file") from error
+    try:
+        document = json.loads(content(path))
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(str(path), f"cannot be parsed as JSON ({_first_line(error)})", "mend the file") from error
     if _remote_context(document):
         what = "refers to a context or an import on the network, which is never fetched"
         raise InputError(str(path), what, "write the @context into the file")
@@ -286,15 +328,38 @@ def _rdflib(path: Path, emit: Emit, syntax: str) -> dict[str, str]:
     passing = Passing()
     graph = Dataset(store=passing) if syntax in ("trig", "trix", "nquads", "json-ld") else Graph(store=passing)
     try:
-        with buffered(path) as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # rdflib's parsers use names that rdflib deprecates
-            graph.parse(data=stream.read(), format=syntax, publicID=_BASE)
+        with literals_as_written():
+            graph.parse(data=content(path), format=syntax, publicID=BASE)
     except InputError:
         raise
+    except RecursionError as error:
+        what = f"is nested too deep to be parsed as {syntax}"
+        raise InputError(str(path), what, "save it as N-Triples, which has no nesting") from error
     except Exception as error:  # every rdflib parser raises its own kind
+        if "integer string conversion" in str(error):
+            what = "holds a number of more than 4,300 digits"
+            raise InputError(str(path), what, "mend the file") from error
         what = f"cannot be parsed as {syntax} ({_first_line(error)})"
         raise InputError(str(path), what, "mend the file, or save it in another RDF syntax") from error
     return {prefix: str(Namespace(namespace)) for prefix, namespace in graph.namespaces()}
+
+
+@contextmanager
+def literals_as_written() -> Iterator[None]:
+    """Let rdflib keep literals as they are written: ``1E1000000000`` has a billion digits where it writes it out.
+
+    Its parsers use names that it deprecates, of which nothing is said.
+    """
+    import rdflib
+
+    before = rdflib.NORMALIZE_LITERALS
+    rdflib.NORMALIZE_LITERALS = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        rdflib.NORMALIZE_LITERALS = before
 
 
 def _quadstore(path: Path, emit: Emit) -> dict[str, str]:

@@ -85,6 +85,17 @@ def buffered(path: Path) -> io.BufferedReader:
     return io.BufferedReader(open_bytes(path), _BUFFER)
 
 
+def content(path: Path, most: int = 1 << 30) -> bytes:
+    """Return the unpacked bytes of a file that is parsed as a whole; more than `most` are refused."""
+    with buffered(path) as stream:
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise InputError(
+            str(path), f"has more than {most >> 20:,} MB", "save it as N-Triples, which is read line by line"
+        )
+    return data
+
+
 def _as_it_is(packed: BinaryIO) -> Any:
     return packed
 

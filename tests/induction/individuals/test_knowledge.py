@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +160,7 @@ def test_a_mistake_in_a_kb_file_names_its_line(tmp_path: Path, text: str, said: 
 def test_deep_nesting_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.kb"
     path.write_text("a = " + "NOT " * 5000 + "b.")
-    with pytest.raises(InputError, match="nested more than 200 deep"):
+    with pytest.raises(InputError, match="nested more than 96 deep"):
         load(path)
 
 
@@ -209,3 +210,105 @@ def test_a_value_that_is_cut_off_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.kb").write_text("size(a, 1.5).\nsize(b,")
     with pytest.raises(InputError, match=r"x\.kb:2: a name is missing at the end"):
         load(tmp_path / "x.kb")
+
+
+def test_data_properties_are_closed_too(tmp_path: Path) -> None:
+    kb = read(
+        tmp_path,
+        """:age a owl:DatatypeProperty ; rdfs:domain :Person . :years rdfs:subPropertyOf :age ; a owl:DatatypeProperty .
+        :dye a owl:DatatypeProperty ; rdfs:subPropertyOf :colour ; rdfs:domain :Dyed . :colour a owl:DatatypeProperty .
+        :Ten rdfs:subClassOf [ a owl:Restriction ; owl:onProperty :years ; owl:hasValue 10 ] .
+        :Red rdfs:subClassOf [ a owl:Restriction ; owl:onProperty :dye ; owl:hasValue "red" ] .
+        :All owl:disjointUnionOf ( :Ten :Red ) . :a :age 3 . :b :years 4 . :c a :Ten . :d a :Red . :e :dye "blue" .""",
+    )
+    assert members(kb, "Person") == {"a", "b", "c"}
+    assert members(kb, "age some xsd:double[>= 4]") == {"b", "c"}
+    assert members(kb, "years some xsd:double[= 10]") == {"c"}
+    assert members(kb, "'colour value \"red\"'") == {"d"}
+    assert members(kb, "Dyed") == {"d", "e"}
+    assert members(kb, "All") == {"c", "d"}
+    assert kb.notes == ()
+
+
+def test_a_contradiction_is_said(tmp_path: Path) -> None:
+    text = ":A owl:disjointWith :B . :a a :A , :B . :U rdfs:subClassOf owl:Nothing , :A . :u a :U . :b a :B ."
+    assert read(tmp_path, text).notes == (
+        "the knowledge base contradicts itself: 'a' is of A and of B, which are disjoint",
+        "the knowledge base contradicts itself: 'u' is of U, which has no members",
+    )
+    assert read(tmp_path, ":U rdfs:subClassOf owl:Nothing . :a a :A . [] a owl:AllDisjointClasses .").notes == ()
+
+
+def test_expressions_that_are_too_deep_or_too_wide_are_left_out(tmp_path: Path) -> None:
+    shared = "".join(f"_:n{i} owl:intersectionOf ( _:n{i + 1} _:n{i + 1} ) .\n" for i in range(60))
+    deep = "".join(f"_:d{i} owl:complementOf _:d{i + 1} .\n" for i in range(5000))
+    kb = read(
+        tmp_path,
+        f":A owl:equivalentClass _:n0 , _:d0 . {shared} _:n60 owl:complementOf :B . {deep} "
+        "_:d5000 owl:complementOf :B . :a a :A . :b a :B .",
+    )
+    assert members(kb, "A") == {"a"}
+    assert {note for note in kb.notes if "left out" in note} == {
+        "a class expression nested more than 96 deep was left out",
+        "a class expression of more than 20,000 parts was left out",
+    }
+
+
+def test_what_is_stated_of_what_something_is_not_counts(tmp_path: Path) -> None:
+    kb = read(
+        tmp_path,
+        """:Free owl:equivalentClass [ owl:complementOf :Forced ] . :Red owl:disjointWith :Forced .
+        :Pushed rdfs:subClassOf :Moved . :Odd owl:equivalentClass [ owl:complementOf :Red ] .
+        :Still owl:equivalentClass
+            [ owl:intersectionOf ( [ owl:complementOf :Pushed ] [ owl:complementOf :Forced ] ) ] .
+        :Guilty owl:equivalentClass [ owl:intersectionOf ( :Agent :Free ) ] .
+        :a a :Agent , [ owl:complementOf :Forced ] , [ owl:complementOf :Moved ] .
+        :b a :Agent . :c a :Agent , :Red .""",
+    )
+    assert members(kb, "Free") == {"a", "c"}
+    assert members(kb, "Still") == {"a"}
+    assert members(kb, "Guilty") == {"a", "c"}
+    assert members(kb, "Odd") == set()
+    assert kb.notes == ("1 definition without a positive part, or of an unknown form, gave no members",)
+    wrong = read(tmp_path, ":a a :A , [ owl:complementOf :A ] . :B rdfs:subClassOf [ owl:oneOf ( :x ) ] . :y a :B .")
+    assert wrong.notes == ("the knowledge base contradicts itself: 'a' is of A and is said not to be",)
+    assert members(wrong, "B") == {"y"}
+
+
+def test_values_of_one_property_may_be_numbers_and_words(tmp_path: Path) -> None:
+    kb = read(tmp_path, ':size a owl:DatatypeProperty . :a :size 3 . :b :size 4.5 , "unknown" . :c :size "7" .')
+    assert members(kb, "size some xsd:double[> 3]") == {"b", "c"}
+    assert members(kb, "'size value \"unknown\"'") == {"b"}
+    assert len(kb.names.values) == 1
+    kb = read(
+        tmp_path,
+        """:age a owl:DatatypeProperty ; rdfs:range [ owl:onDatatype xsd:int ; owl:withRestrictions () ] . :a :age 3 .
+        :code a owl:DatatypeProperty ; rdfs:range xsd:string . :b :code "7" .
+        :empty a owl:DatatypeProperty ; rdfs:range xsd:int .
+        :note a owl:DatatypeProperty ; rdfs:range rdfs:Literal . :a :note 1 . :c :empty "none" .""",
+    )
+    assert (kb.text_properties, {*kb.scenes.numbers}) == ({"code"}, {"age", "note", "empty"})
+    assert members(kb, "'code value \"7\"'") == {"b"}
+
+
+def test_a_name_may_be_a_class_and_an_individual(tmp_path: Path) -> None:
+    text = ":C a owl:Class . :C a owl:NamedIndividual , :D ; :r :a . :a a :C ; :r :C . :E a owl:Class ; :r :a ."
+    kb = read(tmp_path, text)
+    assert members(kb, "C") == {"a"}
+    assert members(kb, "D") == {"C"}
+    assert pairs(kb, "r") == {("C", "a"), ("a", "C")}
+
+
+def test_a_file_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conceptx.induction.individuals.rdf._MOST_STATEMENTS", 100)
+    path = tmp_path / "x.nt.gz"
+    path.write_bytes(gzip.compress(b"<http://e.org/#a> <http://e.org/#r> <http://e.org/#b> .\n" * 101))
+    with pytest.raises(InputError, match=r"x\.nt\.gz: has more than 100 statements; give the part"):
+        load(path)
+
+
+def test_numbers_are_not_written_out(tmp_path: Path) -> None:
+    """A billion digits would be, where a library normalises what it reads."""
+    kb = read(tmp_path, ':a :age "1E1000000000"^^xsd:decimal , "007"^^xsd:integer , "' + "9" * 2000 + '" . :b a :A .')
+    assert kb.scenes.numbers["age"][1].tolist() == [7.0]
+    assert len(kb.names.values) == 2

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from conceptx.errors import InputError
+from conceptx.expressions import names as names_in
+from conceptx.expressions import roles
 from conceptx.induction.individuals.knowledge import load
+from conceptx.induction.individuals.solve import solve
 from conceptx.induction.problems import placed, problem_of_lists, read_problems
 from tests.induction.individuals.worlds import FIXTURES
 
@@ -142,3 +145,59 @@ def test_comments_may_hold_anything(tmp_path: Path) -> None:
     (problem,) = read_problems(path)
     assert problem.positives == ("http://a.org/#b",)
     assert problem.negatives == ("in",)
+
+
+def test_what_answers_may_mention(tmp_path: Path) -> None:
+    def problem(*lines: str):
+        path = tmp_path / "p.conf"
+        text = [
+            "import('x');",
+            f'ks.fileName = "{FIXTURES / "family.ttl"}"',
+            "+adam",
+            "+carl",
+            "-dora",
+            "-emil",
+            *lines,
+        ]
+        path.write_text("\n".join(text))
+        return read_problems(path)[0]
+
+    kb = load(FIXTURES / "family.ttl")
+    prefix = 'prefixes = [ ("ex","http://example.org/family#") ]'
+    ignored = problem(prefix, 'alg.ignoredConcepts = { "ex:Father" }', 'op.ignoredObjectProperties = {"ex:hasChild"}')
+    examples = placed(ignored, kb)
+    assert (examples.forbidden, examples.forbidden_roles) == ({"Father"}, {"hasChild"})
+    best = solve([ignored])[0].learned.solutions[0]
+    assert not {"Father", "hasChild"} & {*names_in(best.expression), *(r.name for r in roles(best.expression))}
+    allowed = placed(problem(prefix, 'celoe.allowedConcepts = {"ex:Male"}', 'x.allowedRoles={"ex:age"}'), kb)
+    assert allowed.forbidden == {"Person", "Female", "Father", "Childless", 'nickname value "Ace"'}
+    assert allowed.forbidden_roles == {"hasChild", "hasParent", "nickname"}
+    unknown = placed(problem('refexamples.ignoredConcepts = { "http://x.org/#Nothing_like_it" };'), kb)
+    assert unknown.forbidden == set()
+    assert "the knowledge base has no class 'http://x.org/#Nothing_like_it'" in unknown.warnings[-1]
+
+
+def test_old_files_may_have_old_encodings_in_comments(tmp_path: Path) -> None:
+    path = tmp_path / "old.conf"
+    path.write_bytes('/* Müller */\n+test("http://e.org/#a").\n-test("http://e.org/#b"). // für\n'.encode("latin-1"))
+    (problem,) = read_problems(path)
+    assert (problem.positives, problem.negatives) == (("http://e.org/#a",), ("http://e.org/#b",))
+    path.write_bytes('lp.type = "x"\n+"Müller"\n'.encode("latin-1"))
+    with pytest.raises(InputError, match=r"old\.conf:2: is not UTF-8"):
+        read_problems(path)
+
+
+def test_an_undeclared_prefix_does_not_count() -> None:
+    kb = load(FIXTURES / "family.ttl")
+    assert kb.place("kb:adam") == kb.place("adam") == kb.place(" kb: adam ")
+    assert kb.place("kb:adam", {"kb": "http://other.org/"}) is None
+
+
+def test_a_knowledge_base_on_the_network_may_lie_beside(tmp_path: Path) -> None:
+    path = tmp_path / "p.conf"
+    path.write_text('ks.url = "http://example.org/kb/family.ttl"\n+adam\n-dora\n')
+    assert read_problems(path)[0].bases == ()
+    with pytest.raises(InputError, match="names no knowledge base"):
+        solve(read_problems(path))
+    (tmp_path / "family.ttl").write_bytes((FIXTURES / "family.ttl").read_bytes())
+    assert read_problems(path)[0].bases == (tmp_path / "family.ttl",)

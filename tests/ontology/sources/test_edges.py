@@ -73,3 +73,9 @@ def test_names_with_tabs_and_newlines_from_parquet_are_refused(tmp_path: Path) -
     pq.write_table(pa.table({"child": [1], "parent": [2]}), tmp_path / "e.parquet")
     with pytest.raises(InputError, match="has the column 'child' of type int64, not text"):
         open_ontology(tmp_path / "e.parquet")
+
+
+@pytest.mark.parametrize("text", ["child;parent\nsofa, couch;Seats\n", "parent;child;note\nSeats;sofa, couch;1\n"])
+def test_the_first_line_tells_the_separator(text: str, tmp_path: Path) -> None:
+    (tmp_path / "edges.csv").write_text(f"\ufeff{text}", encoding="utf-8")
+    assert _edges(tmp_path / "edges.csv") == {("sofa, couch", "Seats")}
