@@ -116,6 +116,8 @@ def _operand_dl(expression: Expression) -> str:
 
 
 def _tight(expression: Expression) -> str:
+    if isinstance(expression, Named):  # most are
+        return quote(expression.name)
     expression = _bare(expression)
     text = to_manchester(expression)
     return text if _is_atom(expression) else f"({text})"

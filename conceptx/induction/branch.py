@@ -240,6 +240,7 @@ class _Search:
 
     def _bracket(self, level: int, shorter: float, best: Array, cut: Bracket, purse: _Purse) -> bool:
         """Search the formulas whose size is in a bracket; return whether all were searched."""
+        from conceptx.induction.kernels import bounds
         from conceptx.induction.kernels import branch as kernel
 
         target, layout = self._seen.target, self._seen.layout
@@ -248,7 +249,7 @@ class _Search:
         s = [1 / float(target.factor[k]) for k in (cut.least, cut.most)]
         shift = [weights.slope * k for k in (cut.least, cut.most)]
         ends = np.array([s[0], shift[0], s[1], shift[1], target.offset, weights.scale, weights.slope])
-        limit = int(kernel.theta(score, ends, strict))
+        limit = int(bounds.theta(score, ends, strict))
         gain = int(self._filled @ np.maximum(weights.high, 0))
         loss = -int(self._filled @ np.minimum(weights.high, 0))
         if gain <= limit:
@@ -261,11 +262,11 @@ class _Search:
         could_shed = lost - _by_literal(low_losses, lost)
         # dropping an atom leaves a shorter formula, which reaches this much at most
         reached = math.inf if shorter == math.inf else weights.scale * highest(target, weights.slope, shorter)
-        lacks = kernel.theta(score, ends, False) - reached - 1e-9 * abs(reached) - 1
+        lacks = bounds.theta(score, ends, False) - reached - 1e-9 * abs(reached) - 1
         allowed = np.repeat(usable, 2)
         if not self._negated:
             allowed[1::2] = False
-        roles = (allowed & (could_shed > lacks)) * kernel.CONJUNCT + (allowed & (gathers > lacks)) * kernel.DISJUNCT
+        roles = (allowed & (could_shed > lacks)) * bounds.CONJUNCT + (allowed & (gathers > lacks)) * bounds.DISJUNCT
         nu = limit - (gain - loss)
         mains, outer = _mains(level, roles, gathers, sheds, limit, nu, bool((self._index.lengths[usable] > 1).any()))
         active = np.flatnonzero(roles[0::2] | roles[1::2])

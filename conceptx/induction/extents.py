@@ -188,6 +188,8 @@ def restrict(extents: Extents, used: Bools) -> tuple[Extents, Ints]:
 
     What is equal there collapses; what holds for all or none of them goes.
     """
+    if used.all():
+        return extents, np.arange(len(extents))
     n = int(np.count_nonzero(used))
     rows = narrowed(extents.packed, used)
     same = same_packed(rows)

@@ -12,8 +12,7 @@ from conceptx.induction.branch import _formula, bounded, prove
 from conceptx.induction.extents import pack, unpack
 from conceptx.induction.formulas import literals, row_of
 from conceptx.induction.index import Index, first_level, view
-from conceptx.induction.kernels import branch as kernel
-from conceptx.induction.kernels import lanes
+from conceptx.induction.kernels import bounds, lanes
 from conceptx.induction.optimal import exhaust
 from conceptx.induction.problem import OBJECTIVES, target
 from conceptx.induction.search import beam_of
@@ -152,7 +151,7 @@ def test_lengths_above_three_come_from_the_beam(middling):
 
 def test_a_threshold_lets_ties_pass_unless_it_is_strict():
     ends = np.array([20.0, 0.0, 30.0, 1.0, 0.0, 16.0, 0.0])
-    assert kernel.theta(0.5, ends, False) == 159 and kernel.theta(0.5, ends, True) == 160
+    assert bounds.theta(0.5, ends, False) == 159 and bounds.theta(0.5, ends, True) == 160
 
 
 def test_a_view_that_is_too_large_leaves_the_beam_the_best_atoms(middling, monkeypatch):
