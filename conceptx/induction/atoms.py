@@ -88,7 +88,7 @@ def statements(scenes: Scenes, kinds: Sequence[str], *, image_classes: bool, min
 
 
 def _classes(v: Vocabulary, least: int) -> Statements:
-    held = tidy(v.members @ v.contained)
+    held = v.held
     kept = _supported(np.diff(held.indptr), least, v.scenes.n_images)
     return _take(held, kept, [contains(Named(v.names[k])) for k in kept], v.levels[kept])
 

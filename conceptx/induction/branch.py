@@ -69,11 +69,15 @@ class _Purse:
     def empty(self) -> bool:
         return self.spent >= self.steps or (self.deadline < math.inf and time.monotonic() >= self.deadline)
 
-    def part(self, share: float, most: float = math.inf) -> _Purse:
-        """Return a purse with a share of what is left, and no more than so many steps."""
+    def part(self, share: float) -> _Purse:
+        """Return a purse with a share of what is left."""
         now = time.monotonic()
         until = now + (self.deadline - now) * share if self.deadline < math.inf else math.inf
-        return _Purse(min((self.steps - self.spent) * share, most), until)
+        return _Purse((self.steps - self.spent) * share, until)
+
+    def attempt(self, most: float) -> _Purse:
+        """Return a purse with so many steps, or half of those that are left."""
+        return _Purse(min((self.steps - self.spent) / 2, most), self.deadline)
 
 
 def bounded(
@@ -180,7 +184,7 @@ class _Search:
         while waiting:
             cut, depth = waiting.pop()
             parts = halves(self._seen.target, cut)
-            part = purse.part(0.5, _ATTEMPT * 2**depth) if parts else purse.part(1)
+            part = purse.attempt(_ATTEMPT * 2**depth) if parts else purse.part(1)
             done = self._bracket(level, shorter, best, cut, part)
             purse.spent += part.spent
             if not done and (not parts or purse.empty):

@@ -8,7 +8,8 @@ values, in which `search` and `branch` work.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,12 @@ Array = npt.NDArray[Any]
 _COLUMNS = 16
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Index:
     """Packed extents (extents, words), ordered by length, with their sizes and lengths and a mark for every image.
 
-    A mark is a random whole number; the sum of the marks of an extent tells it from others: `mark_sums` (extents,).
-    `products` are the same rows on a torch device, which then adds up in place of the compiled loops.
+    A mark is a random whole number; the sum of the marks of an extent tells it from others. `products` are the same
+    rows on a torch device, which then adds up in place of the compiled loops.
     """
 
     packed: npt.NDArray[np.uint64]
@@ -41,14 +42,6 @@ class Index:
     lengths: Ints
     marks: Floats
     products: Products | None = None
-    mark_sums: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        from conceptx.induction.kernels import packed
-
-        sums = np.empty(len(self.sizes))
-        packed.sums_of_one(self.packed, self.marks, sums)
-        object.__setattr__(self, "mark_sums", sums)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -57,6 +50,16 @@ class Index:
     def n_images(self) -> int:
         """The number of images."""
         return len(self.marks)
+
+    @cached_property
+    def mark_sums(self) -> Floats:
+        """The sum of the marks of every extent (extents,)."""
+        from conceptx.induction.kernels import packed
+
+        sums = np.empty(len(self))
+        packed.sums_of_one(self.packed, self.marks, sums)
+        sums.setflags(write=False)
+        return sums
 
     @classmethod
     def of(cls, extents: Extents, device: str | None = None) -> Index:

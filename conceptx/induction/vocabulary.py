@@ -35,6 +35,23 @@ class Vocabulary:
         """individuals × images"""
 
     @cached_property
+    def held(self) -> Sparse:
+        """Classes × images: the images that contain an individual of each class."""
+        from conceptx.induction.kernels.packed import merge
+
+        members, contained = self.members, self.contained
+        ascending = np.all(contained.indices[1:] >= contained.indices[:-1]) and members.has_sorted_indices
+        if np.diff(contained.indptr).max(initial=0) > 1 or not ascending:
+            return tidy(members @ contained, clipped=True)
+        # every individual is in one image, and they come in the order of the images
+        image = np.full(len(contained.indptr) - 1, -1, dtype=np.int32)
+        image[np.diff(contained.indptr) > 0] = contained.indices
+        images, starts = np.empty(members.nnz, dtype=np.int32), np.zeros(members.shape[0] + 1, dtype=np.int64)
+        merge(members.indptr, members.indices, image, images, starts)
+        shape = (members.shape[0], contained.shape[1])
+        return sparse.csr_array((np.ones(starts[-1], np.int32), images[: starts[-1]].copy(), starts), shape=shape)
+
+    @cached_property
     def classes_of(self) -> Sparse:
         """Individuals × classes, superclasses included."""
         return tidy(self.members.T)
@@ -93,7 +110,7 @@ class Vocabulary:
     @cached_property
     def class_sizes(self) -> Ints:
         """In how many images each class is."""
-        sizes: Ints = np.diff(tidy(self.members @ self.contained).indptr).astype(np.int64)
+        sizes: Ints = np.diff(self.held.indptr).astype(np.int64)
         return sizes
 
     def roles(self, *, attributes: bool) -> list[Role]:

@@ -24,6 +24,21 @@ def list_images(packed: Array, starts: Array, images: Array) -> None:
 
 
 @compiled
+def merge(starts: Array, members: Array, image: Array, images: Array, ends: Array) -> None:
+    """Write image[member] ≥ 0 for the members of every row, not again after the same; row k ends at ends[k + 1]."""
+    place = 0
+    for row in range(len(starts) - 1):
+        last = -1
+        for member in members[starts[row] : starts[row + 1]]:
+            at = image[member]
+            if at >= 0 and at != last:
+                images[place] = at
+                place += 1
+                last = at
+        ends[row + 1] = place
+
+
+@compiled
 def sums(packed: Array, values: Array, out: Array) -> None:
     """Set out (extents, 16) to the sums of values (images, 16) over every extent."""
     atoms, words = packed.shape
