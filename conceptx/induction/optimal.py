@@ -13,9 +13,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,6 +36,9 @@ R = TypeVar("R")
 
 _BLOCK = 64
 _SWITCH = 0.0005
+_turns = Lock()
+_found: list[float] = []
+"""The switch intervals that those found who are inside of `_short_turns`, the first one's first."""
 _TABLE_BYTES = 1 << 27
 _ROOTS_A_CALL = 16
 
@@ -137,14 +142,26 @@ def in_threads(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iter
     if workers <= 1 or len(items) <= 1:
         yield from map(work, items)
         return
-    # what comes back from compiled code waits so long for Python, by default ten times as long: a sixth of the whole
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _SWITCH))
+    with _short_turns(), ThreadPoolExecutor(min(workers, len(items))) as pool:
+        yield from pool.map(work, items)
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let threads take turns in Python more often; the last one to leave restores what the first one found.
+
+    What comes back from compiled code waits for a turn, by default ten times as long: a sixth of the whole.
+    """
+    with _turns:
+        _found.append(sys.getswitchinterval())
+        sys.setswitchinterval(min(_found[0], _SWITCH))
     try:
-        with ThreadPoolExecutor(min(workers, len(items))) as pool:
-            yield from pool.map(work, items)
+        yield
     finally:
-        sys.setswitchinterval(before)
+        with _turns:
+            found = _found.pop()
+            if not _found:
+                sys.setswitchinterval(found)
 
 
 def _solve_block(

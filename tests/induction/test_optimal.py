@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conceptx.induction.index import Index
-from conceptx.induction.optimal import exhaust
+from conceptx.induction.optimal import exhaust, in_threads
 from conceptx.induction.problem import OBJECTIVES, target
 from conceptx.induction.search import beam
 from tests.induction.instances import everything_better, extents_of, held_of, instances
@@ -112,3 +113,12 @@ def test_all_pairs_of_atoms_appear_once():
 
     assert work(np.array([1] * 10), 3) == 10 + 45 + 120
     assert work(np.array([1, 1, 1, 2, 3]), 3) == 5 + len(list(itertools.combinations(range(4), 2))) + 1
+
+
+def test_searches_side_by_side_leave_the_switch_interval_as_it_was():
+    before = sys.getswitchinterval()
+    one, other = in_threads(abs, [1, -2], 2), in_threads(abs, [3, -4], 2)
+    assert next(one) == 1 and next(other) == 3
+    assert sys.getswitchinterval() < before
+    assert list(one) == [2] and sys.getswitchinterval() < before
+    assert list(other) == [4] and sys.getswitchinterval() == before
