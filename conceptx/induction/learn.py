@@ -46,8 +46,8 @@ _AT_ONCE = 2_000_000
 """Up to so many sets of atoms a unit are enumerated at once."""
 _TRY = 10
 """A set of atoms buys so many steps of branch and bound before it is enumerated."""
-_STEPS = 10_000_000
-"""So many steps of branch and bound a unit stand in for an enumeration that is too long."""
+_STEPS, _MOST_STEPS = 10_000_000, 500_000_000
+"""So many steps of branch and bound a unit, at least and at most, stand in for an enumeration that is too long."""
 _HIGH, _LOW = 0.8, 0.2
 """The shares of the unit's maximum that ECII's scheme takes for positive and negative images, where none are given."""
 
@@ -64,9 +64,9 @@ class Settings:
 
     `search` is `auto`, `optimal`, `beam` or `ecii`. The first two prove their optimum, by scoring every formula (see
     `optimal`) or by branch and bound (see `branch`), whichever is likely to be faster; all formulas are scored only if
-    they have at most `budget` sets of up to three atoms. Where they have more, `auto` lets branch and bound take 10
-    million steps a unit, 10 to 20 milliseconds; if that does not do, the unit's best hypothesis is not marked optimal,
-    and its bound says what is not excluded. `optimal` goes on, however long it takes. `seconds` limits the branch and
+    they have at most `budget` sets of up to three atoms. Where they have more, `auto` lets branch and bound take a
+    tenth of a step for each two of the atoms, but 10 to 500 million steps a unit, 10 milliseconds to a second; if that
+    does not do, the unit's best hypothesis is not marked optimal, and its bound says what is not excluded. `optimal` goes on, however long it takes. `seconds` limits the branch and
     bound of each unit by the clock instead: then, and only then, results can depend on the machine. Nothing is
     certified beyond length 3, and nothing by `beam`. `ecii` is the published scheme (see `ecii`), for comparison: it
     takes sides, by default the images from 80 % and up to 20 % of the unit's maximum, and has its own lengths.
@@ -286,7 +286,8 @@ def _search(
     if settings.seconds is not None or (settings.search == "optimal" and sets > settings.budget):
         return _bounded(index, targets, sizes, settings, math.inf, progress)
     if sets > settings.budget:
-        return _bounded(index, targets, sizes, settings, _STEPS, progress)
+        steps = min(max(_STEPS, len(index) ** 2 // 10), _MOST_STEPS)  # pairs of atoms are what the work grows with
+        return _bounded(index, targets, sizes, settings, steps, progress)
     outcomes = _bounded(index, targets, sizes, settings, _TRY * sets, progress)
     open_places = [i for i, outcome in enumerate(outcomes) if not all(outcome.certified)]
     found = _enumerated(index, [targets[i] for i in open_places], sizes, settings, progress) if open_places else []
