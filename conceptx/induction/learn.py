@@ -65,11 +65,12 @@ class Settings:
     `search` is `auto`, `optimal`, `beam` or `ecii`. The first two prove their optimum, by scoring every formula (see
     `optimal`) or by branch and bound (see `branch`), whichever is likely to be faster; all formulas are scored only if
     they have at most `budget` sets of up to three atoms. Where they have more, `auto` lets branch and bound take a
-    tenth of a step for each two of the atoms, but 10 to 500 million steps a unit, 10 milliseconds to a second; if that
-    does not do, the unit's best hypothesis is not marked optimal, and its bound says what is not excluded. `optimal` goes on, however long it takes. `seconds` limits the branch and
-    bound of each unit by the clock instead: then, and only then, results can depend on the machine. Nothing is
-    certified beyond length 3, and nothing by `beam`. `ecii` is the published scheme (see `ecii`), for comparison: it
-    takes sides, by default the images from 80 % and up to 20 % of the unit's maximum, and has its own lengths.
+    tenth of n² steps a unit for n atoms, but 10 to 500 million, 10 milliseconds to a second; if that does not do, the
+    unit's best hypothesis is not marked optimal, and its bound says what is not excluded. `optimal` goes on, however
+    long it takes. `seconds` limits the branch and bound of each unit by the clock instead: then, and only then, results
+    can depend on the machine. Nothing is certified beyond length 3, and nothing by `beam`. `ecii` is the published
+    scheme (see `ecii`), for comparison: it takes sides, by default the images from 80 % and up to 20 % of the unit's
+    maximum, and has its own lengths.
 
     `device` names a torch device (``cuda``) for the first level of all searches but enumeration and for the beam's
     intersections. Results are the same; branch and bound and enumeration run in compiled loops on the CPU.

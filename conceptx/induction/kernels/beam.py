@@ -7,6 +7,9 @@ import numpy as np
 from conceptx.induction.kernels.lanes import sum_of_both
 from conceptx.induction.kernels.shared import Array, Pool, cell_of_two, compiled, keep
 
+_SEEN = 256
+"""So many intersections of a formula with atoms are remembered at most."""
+
 
 @compiled
 def singles(
@@ -98,6 +101,7 @@ def join(
     passes = np.zeros((atoms + 7) // 8 * 8, np.bool_)
     eights = passes.view(np.uint64)
     promising = np.zeros(atoms, np.int64)
+    seen_marks, seen_above = np.zeros(_SEEN), np.zeros(_SEEN, np.int64)
     forms = int(allowed[1].sum())
     support = int(np.argmax(factor > 0))
     scored = 0
@@ -129,6 +133,7 @@ def join(
                         promising[found] = atom
                         found += 1
             start = end
+        seen_marks[:] = -1.0
         order = np.argsort(-guess[promising[:found]], kind="mergesort")
         for place in order:
             atom = promising[place]
@@ -139,7 +144,7 @@ def join(
                 both_size, both_total = int(sizes_here[atom]), sums_here[atom] * scale
             else:
                 both_size, both_total = sum_of_both(held, lanes[atom], q)
-            both_mark = -1.0
+            both_mark, again, place_seen = -1.0, False, 0
             neither = n - size - sizes[atom] + both_size
             halved, parted = (size - both_size) * (sizes[atom] - both_size) != 0, both_size * neither != 0
             for cell in range(4):
@@ -153,6 +158,10 @@ def join(
                     continue
                 if both_mark < 0:
                     _, both_mark = sum_of_both(held, lanes[atom], marks)
+                    place_seen = int(both_mark) % _SEEN
+                    again = seen_marks[place_seen] == both_mark and seen_above[place_seen] <= above
+                if again and cell & 1:  # what is kept of the formula was tried with another atom
+                    continue
                 cell_mark = cell_of_two(cell, mark, mark_sums[atom], both_mark, everything_marks)
                 before = formulas[level, 0, slot, 5]
                 parts = level + 1
@@ -166,6 +175,8 @@ def join(
                     negations = (parts - before if kept else before) + 1 - refused
                     rest, rest_mark = everything - cell_total, everything_marks - cell_mark
                     keep(pool, thresholds, 0, above, outside, rest, rest_mark, n - cell_size, formula, negations)
+            if halved and parted and both_mark >= 0 and not again:
+                seen_marks[place_seen], seen_above[place_seen] = both_mark, above
     return scored
 
 
